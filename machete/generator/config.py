@@ -1,0 +1,159 @@
+"""Families and schedules as data, and their names.
+
+The kernels compute D[M,N] = A[M,K] W[K,N] for M tokens, N output features and K input features,
+transposed: D^T[N,M] = W^T[N,K] A^T[K,M], because only the first operand of Hopper's wgmma can come
+from registers, and that is where the weights are dequantised. In the CUTLASS-like fields below the
+"m" of a shape therefore counts output features and its "n" counts tokens.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Sequence
+
+from machete.generator.datatypes import DataType
+
+
+class KernelSchedule(enum.Enum):
+    """How the warpgroups of a CTA share a tile."""
+
+    TmaWarpSpecializedCooperative = ("Coop", "kCooperative")
+    """Consumer warpgroups share out the tile's features."""
+    TmaWarpSpecializedSlicedK = ("SlicedK", "kSlicedK")
+    """Two warpgroups take alternate K blocks of one 64-feature tile and add up in shared memory."""
+
+    def __init__(self, tag: str, enumerator: str) -> None:
+        """Names the part of a signature and the C++ enumerator."""
+        self.tag = tag
+        self.cpp = f"KernelSchedule::{enumerator}"
+
+
+class EpilogueSchedule(enum.Enum):
+    """How a finished tile leaves the SM."""
+
+    TmaWarpSpecialized = "Tma"
+    """Through shared memory, with TMA stores."""
+
+    def __init__(self, tag: str) -> None:
+        """Names the part of a signature."""
+        self.tag = tag
+
+
+class TileScheduler(enum.Enum):
+    """Which CTA computes what."""
+
+    Persistent = ("Persistent", "kPersistent")
+    """Whole tiles only."""
+    StreamK = ("StreamK", "kStreamK")
+    """The CTAs share the last partial wave by K when the run-time cost model says so."""
+
+    def __init__(self, tag: str, enumerator: str) -> None:
+        """Names the part of a signature and the C++ enumerator."""
+        self.tag = tag
+        self.cpp = f"TileScheduler::{enumerator}"
+
+
+@dataclasses.dataclass(frozen=True)
+class ScheduleConfig:
+    """One kernel of a family."""
+
+    tile_shape_mn: tuple[int, int]
+    """A CTA's tile: output features, tokens."""
+    cluster_shape_mnk: tuple[int, int, int]
+    """CTAs of a cluster along the output features, the tokens and K."""
+    kernel_schedule: KernelSchedule
+    epilogue_schedule: EpilogueSchedule
+    tile_scheduler: TileScheduler
+
+
+@dataclasses.dataclass(frozen=True)
+class TypeConfig:
+    """The types of everything the kernels of a family read, compute in and write.
+
+    `void` says that an operand is not supported; an operand that is supported may still be absent
+    from a call.
+    """
+
+    a: DataType
+    """Activations."""
+    b: DataType
+    """Weights."""
+    b_group_scale: DataType
+    b_group_zeropoint: DataType
+    b_channel_scale: DataType
+    a_token_scale: DataType
+    out: DataType
+    accumulator: DataType
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepackTypeConfig:
+    """What the prepacked layout of the weights depends on."""
+
+    a: DataType
+    b_num_bits: int
+    convert: DataType
+    """The type that the weights are dequantised to."""
+    accumulator: DataType
+
+
+@dataclasses.dataclass(frozen=True)
+class ImplConfig:
+    """A family: one combination of types, its kernels, and which of them serves a problem."""
+
+    types: TypeConfig
+    schedules: Sequence[ScheduleConfig]
+    heuristic: Sequence[tuple[str | None, ScheduleConfig]]
+    """(condition, schedule), the first that holds counts; the last condition is None."""
+
+
+def prepack_types(types: TypeConfig) -> PrepackTypeConfig:
+    """Derives what prepacking needs to know; the wgmma's operands must be of one type."""
+    return PrepackTypeConfig(types.a, types.b.bits, types.a, types.accumulator)
+
+
+def generate_sch_sig(schedule: ScheduleConfig) -> str:
+    """Names a schedule: every field takes part, so that two schedules never share a name."""
+    return "_".join([
+        "x".join(map(str, schedule.tile_shape_mn)),
+        "x".join(map(str, schedule.cluster_shape_mnk)),
+        schedule.kernel_schedule.tag,
+        schedule.epilogue_schedule.tag,
+        schedule.tile_scheduler.tag,
+    ])
+
+
+def generate_type_signature(types: TypeConfig) -> str:
+    """Names a combination of types by all of them, in the order of the fields."""
+    return "_".join(getattr(types, field.name).name for field in dataclasses.fields(types))
+
+
+def generate_type_option_name(types: TypeConfig) -> str:
+    """Names a combination of types as people do: `bf16_u4b8`.
+
+    What differs from the default of the activations and weights is added as a suffix, so that the
+    name is as unique as the signature: `bf16_u4_zp` has zero points of the activations' type,
+    `bf16_u4_zpf16` others. It is the family's C++ namespace, folder and Bazel target.
+    """
+    defaults = _default_types(types.a, types.b)
+    parts = [types.a.name, types.b.name]
+    for field, tag in _OPTION_TAGS.items():
+        value = getattr(types, field)
+        if value != getattr(defaults, field):
+            parts.append(tag if value == types.a else tag + value.name)
+    return "_".join(parts)
+
+
+_OPTION_TAGS = {
+    "b_group_scale": "gs",
+    "b_group_zeropoint": "zp",
+    "b_channel_scale": "cs",
+    "a_token_scale": "ts",
+    "out": "out",
+    "accumulator": "acc",
+}
+
+
+def _default_types(a: DataType, b: DataType) -> TypeConfig:
+    """The types a family has unless its name says otherwise."""
+    void = DataType.void
+    return TypeConfig(a, b, a, void, void, void, a, DataType.f32)

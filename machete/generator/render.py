@@ -1,0 +1,110 @@
+"""A family's source files: rendered from the templates, written whole or not at all."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+
+from machete.generator import heuristics
+from machete.generator.config import (
+    ImplConfig,
+    ScheduleConfig,
+    TypeConfig,
+    generate_sch_sig,
+    generate_type_option_name,
+    prepack_types,
+)
+from machete.generator.datatypes import DataType
+from machete.generator.resources import resources
+
+# Beside the package in a checkout and in Bazel's runfiles alike; links are not followed, since
+# runfiles are links to files that lie apart.
+_TEMPLATES = Path(__file__).absolute().parents[2] / "templates"
+
+
+def family_files(family: ImplConfig) -> list[str]:
+    """Names the files of a family, sorted."""
+    shards = (_shard_file(schedule) for schedule in family.schedules)
+    return sorted(["dispatch.cu", "prepack.cu", *shards])
+
+
+def render_family(family: ImplConfig) -> dict[str, str]:
+    """Renders all files of a family that passes the constraints, by file name."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["signature"] = generate_sch_sig
+
+    def render(template: str, **values: object) -> str:
+        return environment.get_template(template).render(
+            family=generate_type_option_name(family.types), types=family.types, **values
+        )
+
+    impl_files = {
+        _shard_file(schedule): render(
+            "impl.cu.j2",
+            schedule=schedule,
+            mma=_mma_atom(family.types, schedule),
+            resources=resources(family.types, schedule),
+        )
+        for schedule in family.schedules
+    }
+    return impl_files | {
+        "dispatch.cu": render(
+            "dispatch.cu.j2",
+            type_list=_type_values(family.types),
+            schedules=sorted(family.schedules, key=generate_sch_sig),
+            branches=[
+                (heuristics.parse(text).cpp() if text is not None else None, schedule)
+                for text, schedule in family.heuristic
+            ],
+        ),
+        "prepack.cu": render("prepack.cu.j2", prepack=prepack_types(family.types)),
+    }
+
+
+def write_files(files: Mapping[Path, str]) -> None:
+    """Writes texts to paths; files that already hold theirs are left untouched.
+
+    Nothing is replaced before everything has been written under a temporary name.
+    """
+    contents = {path: text.encode() for path, text in files.items()}
+    changed = {
+        path: content
+        for path, content in contents.items()
+        if not path.is_file() or path.read_bytes() != content
+    }
+    # The process id keeps two generators that write to one folder apart.
+    temporaries = {path.with_name(f".{path.name}.{os.getpid()}"): path for path in changed}
+    try:
+        for temporary, path in temporaries.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(changed[path])
+        for temporary, path in temporaries.items():
+            temporary.replace(path)
+    finally:
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
+
+
+def _shard_file(schedule: ScheduleConfig) -> str:
+    return f"impl_{generate_sch_sig(schedule)}.cu"
+
+
+def _type_values(types: TypeConfig) -> list[DataType]:
+    return [getattr(types, field.name) for field in dataclasses.fields(types)]
+
+
+def _mma_atom(types: TypeConfig, schedule: ScheduleConfig) -> str:
+    """Names CuTe's wgmma with the dequantised weights from registers; its K is 32 bytes."""
+    _, tokens = schedule.tile_shape_mn
+    weights = prepack_types(types).convert
+    tags = f"{types.accumulator.mma}{weights.mma}{types.a.mma}"
+    return f"MMA_64x{tokens}x{256 // weights.bits}_{tags}_RS"

@@ -1,0 +1,118 @@
+"""What a schedule takes of an SM: warpgroups, registers, shared memory.
+
+The kernel computes the same numbers from the same parameters; a static_assert in every generated
+shard compares the two.
+"""
+
+import dataclasses
+
+from machete.generator.config import KernelSchedule, ScheduleConfig, TypeConfig
+
+MAX_SHARED_BYTES = 227 * 1024
+"""The most dynamic shared memory that a block can have on sm_90."""
+
+MAX_GROUPS_PER_BLOCK = 2
+"""Scale groups in a K block: two of 64, or one of 128 or any multiple of 128."""
+
+_BLOCK_FEATURES = 64
+"""Rows of a wgmma."""
+_BLOCK_K = 128
+"""K of a block of prepacked weights."""
+_ACCUMULATOR_BYTES = 4
+_BARRIER_BYTES = 16
+"""A stage's full and empty mbarrier."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """How the consumer warpgroups share a tile."""
+
+    warpgroups: int
+    blocks: int
+    """Blocks of 64 features that a warpgroup computes."""
+    slices: int
+    """Warpgroups that take turns along K on the same features."""
+
+    @property
+    def features(self) -> int:
+        """Output features of the tile."""
+        return _BLOCK_FEATURES * self.blocks * self.epilogue_warpgroups
+
+    @property
+    def epilogue_warpgroups(self) -> int:
+        """Warpgroups that hold a part of the finished tile."""
+        return self.warpgroups // self.slices
+
+    @property
+    def stage_k(self) -> int:
+        """K of a pipeline stage: a block for each slice."""
+        return _BLOCK_K * self.slices
+
+
+_GEOMETRIES = {
+    KernelSchedule.TmaWarpSpecializedCooperative: (
+        Geometry(warpgroups=2, blocks=1, slices=1),
+        Geometry(warpgroups=3, blocks=1, slices=1),
+        Geometry(warpgroups=2, blocks=2, slices=1),
+    ),
+    KernelSchedule.TmaWarpSpecializedSlicedK: (Geometry(warpgroups=2, blocks=1, slices=2),),
+}
+
+
+def geometries(kernel_schedule: KernelSchedule) -> dict[int, Geometry]:
+    """The tiles that a kernel schedule has code for, by output features."""
+    return {geometry.features: geometry for geometry in _GEOMETRIES[kernel_schedule]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """What one schedule of a family takes; bytes are shared memory."""
+
+    geometry: Geometry
+    accumulators: int
+    """Registers a thread of a consumer warpgroup accumulates in."""
+    stage_activation_bytes: int
+    stage_bytes: int
+    fixed_bytes: int
+    """Beside the pipeline: staging of the epilogue, reduction between slices."""
+    cluster_reduction_bytes: int
+    """What the CTAs that split K send to one of them, into the drained pipeline."""
+
+    @property
+    def stages(self) -> int:
+        """As many as fit."""
+        return (MAX_SHARED_BYTES - self.fixed_bytes) // self.stage_bytes
+
+    @property
+    def shared_bytes(self) -> int:
+        """All dynamic shared memory of a CTA."""
+        return self.fixed_bytes + self.stages * self.stage_bytes
+
+
+def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
+    """Computes what `schedule` takes; its features must be among the kernel schedule's tiles."""
+    features, tokens = schedule.tile_shape_mn
+    geometry = geometries(schedule.kernel_schedule)[features]
+
+    activations = tokens * geometry.stage_k * types.a.bytes
+    block = (
+        _BLOCK_FEATURES * _BLOCK_K * types.b.bits // 8
+        + _BLOCK_FEATURES * types.b_group_scale.bytes * MAX_GROUPS_PER_BLOCK
+    )
+    weights = features // _BLOCK_FEATURES * geometry.slices * block
+
+    # The output leaves in chunks of 32 tokens; a second buffer hides the store behind the next
+    # chunk, and a tile with many tokens has none to spare.
+    chunk = min(tokens, 32)
+    buffers = 1 if tokens > 128 else 2
+    staging = geometry.epilogue_warpgroups * buffers * chunk * _BLOCK_FEATURES * types.out.bytes
+    partial_tile = features * tokens * _ACCUMULATOR_BYTES
+
+    return Resources(
+        geometry=geometry,
+        accumulators=geometry.blocks * tokens // 2,
+        stage_activation_bytes=activations,
+        stage_bytes=activations + weights + _BARRIER_BYTES,
+        fixed_bytes=staging + (geometry.slices - 1) * partial_tile,
+        cluster_reduction_bytes=(schedule.cluster_shape_mnk[2] - 1) * partial_tile,
+    )
