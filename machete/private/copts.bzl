@@ -1,0 +1,16 @@
+"""How every shard is compiled. It stands here, not in a .bazelrc, so that dependents get it too."""
+
+# A lone "sm_90" lacks wgmma, and in a list without virtual architectures the pairs come out wrong.
+ARCHS = ["compute_90a:sm_90a"]
+
+# No -O: nvcc applies it to host code alone and warns when it is given twice, and the compilation
+# mode gives it already.
+COPTS = [
+    "-std=c++17",
+    # An assertion in device code makes ptxas serialise wgmma and spill.
+    "-DNDEBUG",
+    "--expt-relaxed-constexpr",
+    # Otherwise objects hold the name of a temporary file and differ from one compilation to the next.
+    "-objtemp",
+    "-Xptxas=--warn-on-spills,--warning-as-error",
+]

@@ -1,0 +1,62 @@
+"""pic_library: the position-independent half of a cuda_library, for every link.
+
+In an optimised build cuda_library offers each object twice, and building it compiles each source
+twice, which is the most expensive thing here. Position-independent objects fit any link.
+"""
+
+load("@rules_cc//cc:find_cc_toolchain.bzl", "find_cc_toolchain", "use_cc_toolchain")
+load("@rules_cc//cc/common:cc_common.bzl", "cc_common")
+load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
+
+def _pic_library_impl(ctx):
+    cc_toolchain = find_cc_toolchain(ctx)
+    feature_configuration = cc_common.configure_features(
+        ctx = ctx,
+        cc_toolchain = cc_toolchain,
+        requested_features = ctx.features,
+        unsupported_features = ctx.disabled_features,
+    )
+    archives = ctx.attr.library[OutputGroupInfo].pic_lib.to_list()
+    libraries = [
+        cc_common.create_library_to_link(
+            actions = ctx.actions,
+            feature_configuration = feature_configuration,
+            cc_toolchain = cc_toolchain,
+            # A link that is not position-independent ignores a library without this one.
+            static_library = archive,
+            pic_static_library = archive,
+            # Nothing refers to the static initialiser that registers a family.
+            alwayslink = True,
+        )
+        for archive in archives
+    ]
+    own = cc_common.create_linking_context(linker_inputs = depset([cc_common.create_linker_input(
+        owner = ctx.label,
+        libraries = depset(libraries),
+    )]))
+    return [
+        DefaultInfo(files = depset(archives)),
+        cc_common.merge_cc_infos(
+            direct_cc_infos = [CcInfo(linking_context = own)],
+            cc_infos = [CcInfo(linking_context = dep[CcInfo].linking_context) for dep in ctx.attr.deps],
+        ),
+    ]
+
+pic_library = rule(
+    doc = "Links the position-independent objects of a cuda_library, whole, wherever it is a dependency.",
+    implementation = _pic_library_impl,
+    attrs = {
+        "deps": attr.label_list(
+            doc = "Libraries that the objects need at link time; their headers are not passed on.",
+            providers = [CcInfo],
+        ),
+        "library": attr.label(
+            doc = "The cuda_library; what it depends on is not linked by way of it.",
+            mandatory = True,
+            providers = [OutputGroupInfo],
+        ),
+    },
+    fragments = ["cpp"],
+    provides = [CcInfo],
+    toolchains = use_cc_toolchain(),
+)
