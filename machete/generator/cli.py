@@ -83,20 +83,20 @@ def _load(catalogue: Path | None) -> dict[str, ImplConfig]:
     """Reads and checks a catalogue; returns its families by name, sorted."""
     families = FAMILIES
     if catalogue is not None:
-        try:
-            families = runpy.run_path(str(catalogue))["FAMILIES"]
-        except (KeyError, OSError) as error:
-            raise GeneratorError(f"no catalogue in {catalogue}: {error!r}") from error
+        names = runpy.run_path(str(catalogue)) if catalogue.is_file() else {}
+        if "FAMILIES" not in names:
+            raise GeneratorError(f"catalogue {catalogue}: allowed: a file that defines FAMILIES")
+        families = names["FAMILIES"]
     check_families(families)
     return dict(sorted((generate_type_option_name(family.types), family) for family in families))
 
 
-def _select(
-    families: dict[str, ImplConfig], names: Sequence[str] | None
-) -> dict[str, ImplConfig]:
+def _select(families: dict[str, ImplConfig], names: Sequence[str] | None) -> dict[str, ImplConfig]:
     unknown = [name for name in names or () if name not in families]
     if unknown:
-        raise GeneratorError(f"family {', '.join(unknown)}: unknown; allowed: {', '.join(families)}")
+        raise GeneratorError(
+            f"family {', '.join(unknown)}: unknown; allowed: {', '.join(families)}"
+        )
     return {name: families[name] for name in sorted(names or families)}
 
 

@@ -113,13 +113,11 @@ def prepack_types(types: TypeConfig) -> PrepackTypeConfig:
 
 def generate_sch_sig(schedule: ScheduleConfig) -> str:
     """Names a schedule: every field takes part, so that two schedules never share a name."""
-    return "_".join([
-        "x".join(map(str, schedule.tile_shape_mn)),
-        "x".join(map(str, schedule.cluster_shape_mnk)),
-        schedule.kernel_schedule.tag,
-        schedule.epilogue_schedule.tag,
-        schedule.tile_scheduler.tag,
-    ])
+    tile, cluster = (
+        "x".join(map(str, shape)) for shape in (schedule.tile_shape_mn, schedule.cluster_shape_mnk)
+    )
+    kernel, epilogue = schedule.kernel_schedule.tag, schedule.epilogue_schedule.tag
+    return f"{tile}_{cluster}_{kernel}_{epilogue}_{schedule.tile_scheduler.tag}"
 
 
 def generate_type_signature(types: TypeConfig) -> str:

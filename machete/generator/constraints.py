@@ -1,12 +1,12 @@
 """What the kernels can run. All that is wrong with a catalogue is reported at once."""
 
-import dataclasses
 import enum
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from machete.generator import heuristics
 from machete.generator.config import (
+    EpilogueSchedule,
     ImplConfig,
     KernelSchedule,
     ScheduleConfig,
@@ -58,6 +58,13 @@ MAX_ACCUMULATORS = {2: 128, 3: 64}
 
 MIN_STAGES = 3
 """Fewer cannot hide a load behind the two blocks in flight."""
+
+_SCHEDULE_ENUMS: dict[str, type[enum.Enum]] = {
+    "kernel_schedule": KernelSchedule,
+    "epilogue_schedule": EpilogueSchedule,
+    "tile_scheduler": TileScheduler,
+}
+_SCHEDULE_SHAPES = {"tile_shape_mn": 2, "cluster_shape_mnk": 3}
 
 
 def check_families(families: Sequence[ImplConfig]) -> None:
@@ -112,15 +119,9 @@ def _type_problems(types: TypeConfig) -> Iterator[str]:
 
 
 def _schedule_problems(schedule: ScheduleConfig) -> Iterator[str]:
-    unknown = [
-        field
-        for field in dataclasses.fields(schedule)
-        if isinstance(field.type, enum.EnumType)
-        and not isinstance(getattr(schedule, field.name), field.type)
-    ]
-    for field in unknown:
-        yield _problem(field.name, getattr(schedule, field.name), field.type)
-    if unknown:
+    malformed = list(_form_problems(schedule))
+    if malformed:
+        yield from malformed
         return
 
     kernel_schedule = schedule.kernel_schedule
@@ -140,6 +141,17 @@ def _schedule_problems(schedule: ScheduleConfig) -> Iterator[str]:
         if getattr(schedule, field) != required:
             context = f" with cluster_shape_mnk = {_spell(cluster)}"
             yield _problem(field, getattr(schedule, field), (required,), context)
+
+
+def _form_problems(schedule: ScheduleConfig) -> Iterator[str]:
+    for field, members in _SCHEDULE_ENUMS.items():
+        value = getattr(schedule, field)
+        if not isinstance(value, members):
+            yield _problem(field, value, members)
+    for field, length in _SCHEDULE_SHAPES.items():
+        value = getattr(schedule, field)
+        if not isinstance(value, tuple) or len(value) != length:
+            yield f"{field} = {_spell(value)}; allowed: tuples of {length} integers"
 
 
 def _resource_problems(types: TypeConfig, schedule: ScheduleConfig) -> Iterator[str]:
@@ -213,7 +225,7 @@ def _spell(value: object) -> str:
         case tuple():
             return "x".join(map(str, value))
         case _:
-            return str(value)
+            return repr(value)
 
 
 def _duplicates(names: Sequence[str]) -> list[str]:
@@ -232,5 +244,5 @@ def _schedule_name(schedule: ScheduleConfig) -> str:
     """The schedule's signature, or all of its fields where one of them is none of ours."""
     try:
         return generate_sch_sig(schedule)
-    except AttributeError:
+    except (AttributeError, TypeError):
         return str(schedule)

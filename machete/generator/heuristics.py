@@ -1,9 +1,9 @@
 """Conditions on the problem's shape: parsed, decided, evaluated, written as C++.
 
 A condition compares M (tokens), N (output features) or K (input features) with integers and joins
-comparisons by `and` and `or`. A comparison has one variable, so that the integers cut each variable's
-range into intervals in which nothing changes, and trying one point of each decides whether a
-branch can ever be taken.
+comparisons by `and` and `or`. A comparison has one variable, so that the integers cut each
+variable's range into intervals in which nothing changes, and trying one point of each decides
+whether a branch can ever be taken.
 """
 
 import ast
