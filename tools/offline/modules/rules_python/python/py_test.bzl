@@ -1,0 +1,10 @@
+"""py_test, as built into Bazel 7."""
+
+def py_test(name, **kwargs):
+    """Declares a py_test.
+
+    Args:
+      name: the target's name.
+      **kwargs: attributes of the built-in rule.
+    """
+    native.py_test(name = name, **kwargs)
