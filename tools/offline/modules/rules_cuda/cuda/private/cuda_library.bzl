@@ -109,7 +109,7 @@ def _object_names(sources):
     """Names such as "shard", or "1/shard" where several sources share a name."""
     stems = [source.basename.rpartition(".")[0] for source in sources]
     return [
-        stem if stems.count(stem) == 1 else "{}/{}".format(index, stem)
+        "{}/{}".format(index, stem) if stem in stems[:index] + stems[index + 1:] else stem
         for index, stem in enumerate(stems)
     ]
 
