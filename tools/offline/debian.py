@@ -127,7 +127,9 @@ def closure(index: Iterable[Package], roots: Iterable[str] = ROOTS) -> list[Pack
             choices = [word for word in words if word]
             if not choices or any(SKIP.fullmatch(choice) for choice in choices):
                 continue
-            found = [c if c in known else provider[c] for c in choices if c in {**known, **provider}]
+            found = [
+                c if c in known else provider[c] for c in choices if c in {**known, **provider}
+            ]
             if not found:
                 missing.add(choices[0])
             elif not SKIP.fullmatch(found[0]):
@@ -194,7 +196,9 @@ APT::Sandbox::User "{user_name()}";
         if not names:
             raise InstallError(f"apt holds no package index of Debian {self.suite}")
         helper = shutil.which("apt-helper") or "/usr/lib/apt/apt-helper"
-        return [package for name in names for package in parse_index(run([helper, "cat-file", name]))]
+        return [
+            package for name in names for package in parse_index(run([helper, "cat-file", name]))
+        ]
 
     def download(self, packages: list[Package], folder: Path) -> list[Path]:
         """Downloads packages into a folder, and shows how far it is."""

@@ -118,6 +118,7 @@ def provide_command() -> None:
 
 
 def main() -> int:
+    """Runs Bazel in place of this process, or says why it cannot."""
     state = Path(sys.argv[1])
     try:
         installed = install.install()

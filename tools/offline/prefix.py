@@ -64,7 +64,9 @@ def unpack(debs: list[Path], root: Path) -> None:
         reader.stdout.close()
         if reader.wait() or tar.returncode:
             reason = tar.stderr.decode(errors="replace").strip().splitlines()
-            raise InstallError(f"cannot unpack {deb.name}: {reason[0] if reason else 'bad archive'}")
+            raise InstallError(
+                f"cannot unpack {deb.name}: {reason[0] if reason else 'bad archive'}"
+            )
 
     # These two make the links, such as /lib to usr/lib, through which the others are unpacked.
     first = [deb for deb in debs if deb.name.startswith(("base-files_", "libc6_"))]
@@ -120,7 +122,9 @@ def write_class_path(root: Path, final: Path, version: str) -> set[Path]:
     start of a server shows.
     """
     listing = the(root / "usr/share/bazel", "bazel_classpath_*.txt", "the server's class path")
-    queue = [root / line.strip().lstrip("/") for line in listing.read_text().splitlines() if line.strip()]
+    queue = [
+        root / line.strip().lstrip("/") for line in listing.read_text().splitlines() if line.strip()
+    ]
     entries: list[str] = []
     seen: set[Path] = set()
     for jar in queue:  # grows while it is read

@@ -1,6 +1,5 @@
 """The extension `wheel`: CUTLASS's headers, from NVIDIA's wheel."""
 
-# buildifier: disable=bzl-visibility
 load("@rules_python//python/private:fetch_wheel.bzl", "fetch_wheel")
 
 _REQUIREMENT = ("nvidia-cutlass==4.2.0.0 " +

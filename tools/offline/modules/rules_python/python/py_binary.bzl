@@ -7,4 +7,6 @@ def py_binary(name, **kwargs):
       name: the target's name.
       **kwargs: attributes of the built-in rule.
     """
+
+    # buildifier: disable=native-py
     native.py_binary(name = name, **kwargs)

@@ -7,4 +7,6 @@ def py_test(name, **kwargs):
       name: the target's name.
       **kwargs: attributes of the built-in rule.
     """
+
+    # buildifier: disable=native-py
     native.py_test(name = name, **kwargs)

@@ -25,7 +25,9 @@ def find_pip() -> None:
     """Makes pip importable, here and in children: where Python has none, the installer's copy."""
     if importlib.util.find_spec("pip"):
         return
-    wheels = Path(os.environ.get("MACHETE_OFFLINE_PREFIX", "/nonexistent"), "usr/share/python-wheels")
+    wheels = Path(
+        os.environ.get("MACHETE_OFFLINE_PREFIX", "/nonexistent"), "usr/share/python-wheels"
+    )
     found = sorted(wheels.glob("pip-*.whl"))
     if not found:
         sys.exit(f"{sys.executable} has no pip; MACHETE_PYTHON names another Python")
