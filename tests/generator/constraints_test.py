@@ -1,0 +1,265 @@
+"""Every mistake a catalogue can hold, and the words it is refused with."""
+
+import dataclasses
+import unittest
+from collections.abc import Sequence
+from typing import Any
+
+from examples import COOPERATIVE, FAMILY, SLICED_K, TYPES
+
+from machete.generator.config import ImplConfig, KernelSchedule, TileScheduler
+from machete.generator.constraints import check_families
+from machete.generator.datatypes import DataType
+from machete.generator.errors import GeneratorError
+
+
+def _refusal(families: Sequence[ImplConfig]) -> str:
+    try:
+        check_families(families)
+    except GeneratorError as error:
+        return str(error)
+    return "accepted"
+
+
+def _with_types(**changes: Any) -> ImplConfig:
+    return dataclasses.replace(FAMILY, types=dataclasses.replace(TYPES, **changes))
+
+
+def _with_schedule(**changes: Any) -> ImplConfig:
+    schedule = dataclasses.replace(COOPERATIVE, **changes)
+    return ImplConfig(TYPES, (schedule,), ((None, schedule),))
+
+
+def _with_heuristic(*branches: tuple[str | None, Any]) -> ImplConfig:
+    return dataclasses.replace(FAMILY, heuristic=branches)
+
+
+_COOP = KernelSchedule.TmaWarpSpecializedCooperative
+_SLICED = KernelSchedule.TmaWarpSpecializedSlicedK
+_PERSISTENT = TileScheduler.Persistent
+
+_TYPE_MISTAKES = [
+    (
+        {"a": DataType.s8},
+        "family s8_u4b8_gsbf16_outbf16, types: a = s8; allowed: bf16, f16",
+    ),
+    (
+        {"a": "bf16"},
+        "types: a = 'bf16'; allowed: bf16, f16",
+    ),
+    (
+        {"b": DataType.u4},
+        "family bf16_u4, types: b = u4; allowed with a = bf16: u4b8",
+    ),
+    (
+        {"b_group_scale": DataType.f16},
+        "family bf16_u4b8_gsf16, types: b_group_scale = f16; allowed with a = bf16, b = u4b8: bf16",
+    ),
+    (
+        {"b_group_zeropoint": DataType.bf16},
+        "family bf16_u4b8_zp, types: b_group_zeropoint = bf16; "
+        "allowed with a = bf16, b = u4b8: void",
+    ),
+    (
+        {"b_channel_scale": DataType.f32},
+        "types: b_channel_scale = f32; allowed with a = bf16, b = u4b8: void",
+    ),
+    (
+        {"a_token_scale": DataType.f32},
+        "types: a_token_scale = f32; allowed with a = bf16, b = u4b8: void",
+    ),
+    (
+        {"out": DataType.f16},
+        "types: out = f16; allowed with a = bf16, b = u4b8: bf16",
+    ),
+    (
+        {"accumulator": DataType.f16},
+        "types: accumulator = f16; allowed with a = bf16, b = u4b8: f32",
+    ),
+]
+
+_SCHEDULE_MISTAKES = [
+    (
+        {"tile_shape_mn": (128, 512)},
+        "family bf16_u4b8, schedule 128x512_1x1x1_Coop_Tma_StreamK: "
+        "tile_shape_mn tokens = 512; allowed: 16, 32, 64, 96, 128, 192, 256",
+    ),
+    (
+        {"tile_shape_mn": (64, 128)},
+        "family bf16_u4b8, schedule 64x128_1x1x1_Coop_Tma_StreamK: tile_shape_mn features = 64; "
+        "allowed with kernel_schedule = TmaWarpSpecializedCooperative: 128, 192, 256",
+    ),
+    (
+        {"kernel_schedule": _SLICED},
+        "tile_shape_mn features = 128; "
+        "allowed with kernel_schedule = TmaWarpSpecializedSlicedK: 64",
+    ),
+    (
+        {"tile_shape_mn": (128,)},
+        "tile_shape_mn = 128; allowed: tuples of 2 integers",
+    ),
+    (
+        {"cluster_shape_mnk": [1, 1, 1]},
+        "cluster_shape_mnk = [1, 1, 1]; allowed: tuples of 3 integers",
+    ),
+    (
+        {"cluster_shape_mnk": 1},
+        "cluster_shape_mnk = 1; allowed: tuples of 3 integers",
+    ),
+    (
+        {"kernel_schedule": "KernelTmaWarpSpecializedPingpong"},
+        "kernel_schedule = 'KernelTmaWarpSpecializedPingpong'; "
+        "allowed: TmaWarpSpecializedCooperative, TmaWarpSpecializedSlicedK",
+    ),
+    (
+        {"epilogue_schedule": None},
+        "epilogue_schedule = None; allowed: TmaWarpSpecialized",
+    ),
+    (
+        {"tile_scheduler": _COOP},
+        "tile_scheduler = TmaWarpSpecializedCooperative; allowed: Persistent, StreamK",
+    ),
+    (
+        {"cluster_shape_mnk": (1, 2, 1)},
+        "schedule 128x128_1x2x1_Coop_Tma_StreamK: cluster_shape_mnk = 1x2x1; "
+        "allowed: 1x1x1, 2x1x1, 1x1x2, 1x1x4",
+    ),
+    (
+        {
+            "tile_shape_mn": (64, 16),
+            "cluster_shape_mnk": (2, 1, 1),
+            "kernel_schedule": _SLICED,
+        },
+        "kernel_schedule = TmaWarpSpecializedSlicedK; "
+        "allowed with cluster_shape_mnk = 2x1x1: TmaWarpSpecializedCooperative",
+    ),
+    (
+        {"cluster_shape_mnk": (1, 1, 2)},
+        "tile_scheduler = StreamK; allowed with cluster_shape_mnk = 1x1x2: Persistent",
+    ),
+    (
+        {"tile_shape_mn": (256, 192)},
+        "accumulator registers a thread = 192; allowed with 2 consumer warpgroups: 128",
+    ),
+    (
+        {"tile_shape_mn": (192, 192)},
+        "accumulator registers a thread = 96; allowed with 3 consumer warpgroups: 64",
+    ),
+    (
+        {"tile_shape_mn": (256, 256)},
+        "pipeline stages = 2; allowed: 3 or more (a stage takes 82960 bytes of shared memory, "
+        "the rest 8192, a block has 232448)",
+    ),
+    (
+        {
+            "tile_shape_mn": (256, 128),
+            "cluster_shape_mnk": (1, 1, 4),
+            "tile_scheduler": _PERSISTENT,
+        },
+        "cluster_shape_mnk = 1x1x4: the partial sums take 393216 bytes; allowed: 131072, "
+        "the activations' part of the pipeline",
+    ),
+]
+
+_HEURISTIC_MISTAKES = [
+    (
+        (),
+        "family bf16_u4b8, heuristic: none; allowed: conditions, then one default (condition None)",
+    ),
+    (
+        (("M <= 16", SLICED_K),),
+        "heuristic branch 1 (M <= 16): the last; allowed there: a default (condition None)",
+    ),
+    (
+        ((None, SLICED_K), (None, COOPERATIVE)),
+        "heuristic branch 1 (default): a default; allowed: as the last branch only",
+    ),
+    (
+        (("M <= 16 and x > 1", SLICED_K), (None, COOPERATIVE)),
+        "heuristic branch 1 (M <= 16 and x > 1): `x` is not allowed; "
+        "allowed: comparisons of one of M, N, K with a non-negative integer, joined by `and`, `or`",
+    ),
+    (
+        (("M <= 16", SLICED_K), ("M <= 8", COOPERATIVE), (None, COOPERATIVE)),
+        "heuristic branch 2 (M <= 8): never the first that holds; allowed: reachable ones",
+    ),
+    (
+        ((None, dataclasses.replace(COOPERATIVE, tile_shape_mn=(256, 128))),),
+        "heuristic branch 1 (default): schedule 256x128_1x1x1_Coop_Tma_StreamK is not one of the "
+        "family's; allowed: 64x16_1x1x1_SlicedK_Tma_StreamK, 128x128_1x1x1_Coop_Tma_StreamK",
+    ),
+]
+
+
+class ConstraintsTest(unittest.TestCase):
+    """One mistake at a time, then several."""
+
+    def test_types(self) -> None:
+        for changes, message in _TYPE_MISTAKES:
+            with self.subTest(changes):
+                self.assertIn(message, _refusal([_with_types(**changes)]))
+
+    def test_schedules(self) -> None:
+        for changes, message in _SCHEDULE_MISTAKES:
+            with self.subTest(changes):
+                self.assertIn(message, _refusal([_with_schedule(**changes)]))
+
+    def test_heuristics(self) -> None:
+        for branches, message in _HEURISTIC_MISTAKES:
+            with self.subTest(branches):
+                self.assertIn(message, _refusal([_with_heuristic(*branches)]))
+
+    def test_lists(self) -> None:
+        schedules = FAMILY.schedules
+        cases = [
+            ([], "the catalogue has no families"),
+            ([FAMILY, FAMILY], "family bf16_u4b8: stated 2 times; allowed: once"),
+            (
+                [dataclasses.replace(FAMILY, schedules=())],
+                "family bf16_u4b8, schedules: none; allowed: one or more",
+            ),
+            (
+                [dataclasses.replace(FAMILY, schedules=(*schedules, COOPERATIVE))],
+                "family bf16_u4b8, schedule 128x128_1x1x1_Coop_Tma_StreamK: "
+                "stated 2 times; allowed: once",
+            ),
+        ]
+        for families, message in cases:
+            with self.subTest(message):
+                self.assertIn(message, _refusal(families))
+
+    def test_all_problems_are_reported_together(self) -> None:
+        worst = _with_schedule(tile_shape_mn=(64, 512), cluster_shape_mnk=(4, 4, 4))
+        refusal = _refusal([worst, _with_types(out=DataType.f16, accumulator=DataType.f16)])
+        self.assertEqual(
+            [line.split("; ")[0].rpartition(": ")[2] for line in refusal.splitlines()],
+            [
+                "tile_shape_mn features = 64",
+                "tile_shape_mn tokens = 512",
+                "cluster_shape_mnk = 4x4x4",
+                "out = f16",
+                "accumulator = f16",
+            ],
+        )
+
+    def test_what_is_right_is_accepted(self) -> None:
+        changes: list[dict[str, Any]] = [
+            {},
+            {"tile_scheduler": _PERSISTENT},
+            {"cluster_shape_mnk": (2, 1, 1)},
+            {"tile_shape_mn": (192, 96)},
+            {"tile_shape_mn": (128, 256)},
+            {
+                "tile_shape_mn": (64, 16),
+                "kernel_schedule": _SLICED,
+                "cluster_shape_mnk": (1, 1, 4),
+                "tile_scheduler": _PERSISTENT,
+            },
+        ]
+        for change in changes:
+            with self.subTest(change):
+                self.assertEqual(_refusal([_with_schedule(**change)]), "accepted")
+
+
+if __name__ == "__main__":
+    unittest.main()

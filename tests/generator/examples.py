@@ -1,0 +1,44 @@
+"""A small valid family, for tests to alter."""
+
+import dataclasses
+
+from machete.generator.config import (
+    EpilogueSchedule,
+    ImplConfig,
+    KernelSchedule,
+    ScheduleConfig,
+    TileScheduler,
+    TypeConfig,
+)
+from machete.generator.datatypes import DataType
+
+TYPES = TypeConfig(
+    a=DataType.bf16,
+    b=DataType.u4b8,
+    b_group_scale=DataType.bf16,
+    b_group_zeropoint=DataType.void,
+    b_channel_scale=DataType.void,
+    a_token_scale=DataType.void,
+    out=DataType.bf16,
+    accumulator=DataType.f32,
+)
+
+COOPERATIVE = ScheduleConfig(
+    tile_shape_mn=(128, 128),
+    cluster_shape_mnk=(1, 1, 1),
+    kernel_schedule=KernelSchedule.TmaWarpSpecializedCooperative,
+    epilogue_schedule=EpilogueSchedule.TmaWarpSpecialized,
+    tile_scheduler=TileScheduler.StreamK,
+)
+
+SLICED_K = dataclasses.replace(
+    COOPERATIVE,
+    tile_shape_mn=(64, 16),
+    kernel_schedule=KernelSchedule.TmaWarpSpecializedSlicedK,
+)
+
+FAMILY = ImplConfig(
+    types=TYPES,
+    schedules=(SLICED_K, COOPERATIVE),
+    heuristic=(("M <= 16", SLICED_K), (None, COOPERATIVE)),
+)

@@ -1,0 +1,90 @@
+"""Names of schedules, of combinations of types, and the types' own facts."""
+
+import dataclasses
+import itertools
+import unittest
+
+import examples
+
+from machete.generator.config import (
+    PrepackTypeConfig,
+    ScheduleConfig,
+    TypeConfig,
+    generate_sch_sig,
+    generate_type_option_name,
+    generate_type_signature,
+    prepack_types,
+)
+from machete.generator.datatypes import DataType
+
+
+def _single_changes(types: TypeConfig) -> list[TypeConfig]:
+    return [
+        dataclasses.replace(types, **{field.name: value})
+        for field in dataclasses.fields(types)
+        for value in DataType
+    ]
+
+
+class NamesTest(unittest.TestCase):
+    """What a name says, and that no two things share one."""
+
+    def test_schedule(self) -> None:
+        self.assertEqual(generate_sch_sig(examples.COOPERATIVE), "128x128_1x1x1_Coop_Tma_StreamK")
+        self.assertEqual(generate_sch_sig(examples.SLICED_K), "64x16_1x1x1_SlicedK_Tma_StreamK")
+
+    def test_every_field_of_a_schedule_takes_part(self) -> None:
+        values = [
+            [(64, 16), (128, 16), (64, 128)],
+            [(1, 1, 1), (2, 1, 1), (1, 1, 2)],
+            *(type(getattr(examples.COOPERATIVE, field.name))
+              for field in dataclasses.fields(ScheduleConfig)[2:]),
+        ]  # fmt: skip
+        schedules = [ScheduleConfig(*fields) for fields in itertools.product(*values)]
+        names = {generate_sch_sig(schedule) for schedule in schedules}
+        self.assertEqual(len(names), len(schedules))
+
+    def test_type_signature(self) -> None:
+        self.assertEqual(
+            generate_type_signature(examples.TYPES), "bf16_u4b8_bf16_void_void_void_bf16_f32"
+        )
+
+    def test_type_option_name(self) -> None:
+        void, f16, f32 = DataType.void, DataType.f16, DataType.f32
+        cases = [
+            ({}, "bf16_u4b8"),
+            ({"b": DataType.u4, "b_group_zeropoint": DataType.bf16}, "bf16_u4_zp"),
+            ({"b": DataType.u4, "b_group_zeropoint": f16}, "bf16_u4_zpf16"),
+            ({"b_group_scale": f16}, "bf16_u4b8_gsf16"),
+            ({"b_group_scale": void, "b_channel_scale": f32}, "bf16_u4b8_gsvoid_csf32"),
+            ({"a_token_scale": f32, "out": f16}, "bf16_u4b8_tsf32_outf16"),
+            ({"accumulator": f16}, "bf16_u4b8_accf16"),
+        ]
+        for change, name in cases:
+            with self.subTest(name):
+                types = dataclasses.replace(examples.TYPES, **change)
+                self.assertEqual(generate_type_option_name(types), name)
+
+    def test_every_field_of_the_types_takes_part(self) -> None:
+        # All pairs of changes: two that cancel out in a name would show.
+        combinations = {
+            types for once in _single_changes(examples.TYPES) for types in _single_changes(once)
+        }
+        for name in (generate_type_signature, generate_type_option_name):
+            self.assertEqual(len(set(map(name, combinations))), len(combinations))
+
+    def test_prepacking_depends_on_a_part_of_the_types(self) -> None:
+        self.assertEqual(
+            prepack_types(examples.TYPES),
+            PrepackTypeConfig(DataType.bf16, 4, DataType.bf16, DataType.f32),
+        )
+
+    def test_data_types(self) -> None:
+        self.assertEqual(DataType.bf16.cpp, "DataType::kBF16")
+        self.assertEqual((DataType.u4b8.bits, DataType.u4b8.bias), (4, 8))
+        self.assertEqual((DataType.u8b128.bytes, DataType.u8b128.bias), (1, 128))
+        self.assertEqual(len({type_.cpp for type_ in DataType}), len(DataType))
+
+
+if __name__ == "__main__":
+    unittest.main()
