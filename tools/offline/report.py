@@ -33,7 +33,7 @@ def run(command: Sequence[str | Path], cwd: Path | None = None) -> str:
     if result.returncode:
         tail = "\n".join(result.stdout.strip().splitlines()[-12:])
         program = Path(command[0]).name
-        raise InstallError(f"{program} failed with exit status {result.returncode}: {tail}")
+        raise InstallError(f"{program} failed with exit status {result.returncode}:\n{tail}")
     return result.stdout
 
 
