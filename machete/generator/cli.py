@@ -11,10 +11,10 @@ from machete.generator.catalogue import FAMILIES
 from machete.generator.config import ImplConfig, generate_sch_sig, generate_type_option_name
 from machete.generator.constraints import check_families
 from machete.generator.errors import GeneratorError
-from machete.generator.render import family_files, render_family, write_files
+from machete.generator.render import family_files, render_family, shard_file, write_files
 
 _STARLARK_HEADER = '''\
-"""The generated files of each family of the catalogue.
+"""The shards of each family of the catalogue.
 
 Written by `machete.generator --starlark`: do not edit.
 """
@@ -141,7 +141,7 @@ def _starlark(families: dict[str, ImplConfig]) -> str:
     lines = ["FAMILIES = {"]
     for name, family in families.items():
         lines.append(f'    "{name}": [')
-        lines += (f'        "{file}",' for file in family_files(family))
+        lines += (f'        "{file}",' for file in sorted(map(shard_file, family.schedules)))
         lines.append("    ],")
     lines.append("}")
     return _STARLARK_HEADER + "\n".join(lines) + "\n"

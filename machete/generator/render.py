@@ -24,9 +24,14 @@ from machete.generator.resources import resources
 _TEMPLATES = Path(__file__).absolute().parents[2] / "templates"
 
 
+def shard_file(schedule: ScheduleConfig) -> str:
+    """Names the file that holds one kernel."""
+    return f"impl_{generate_sch_sig(schedule)}.cu"
+
+
 def family_files(family: ImplConfig) -> list[str]:
     """Names the files of a family, sorted."""
-    shards = (_shard_file(schedule) for schedule in family.schedules)
+    shards = (shard_file(schedule) for schedule in family.schedules)
     return sorted(["dispatch.cu", "prepack.cu", *shards])
 
 
@@ -48,7 +53,7 @@ def render_family(family: ImplConfig) -> dict[str, str]:
         )
 
     impl_files = {
-        _shard_file(schedule): render(
+        shard_file(schedule): render(
             "impl.cu.j2",
             schedule=schedule,
             mma=_mma_atom(family.types, schedule),
@@ -92,10 +97,6 @@ def write_files(files: Mapping[Path, str]) -> None:
     finally:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
-
-
-def _shard_file(schedule: ScheduleConfig) -> str:
-    return f"impl_{generate_sch_sig(schedule)}.cu"
 
 
 def _type_values(types: TypeConfig) -> list[DataType]:

@@ -1,11 +1,10 @@
-"""The generated files of each family of the catalogue.
+"""The shards of each family of the catalogue.
 
 Written by `machete.generator --starlark`: do not edit.
 """
 
 FAMILIES = {
     "bf16_u4b8": [
-        "dispatch.cu",
         "impl_128x128_1x1x1_Coop_Tma_StreamK.cu",
         "impl_128x16_1x1x1_Coop_Tma_StreamK.cu",
         "impl_128x256_2x1x1_Coop_Tma_StreamK.cu",
@@ -19,10 +18,8 @@ FAMILIES = {
         "impl_64x16_1x1x2_SlicedK_Tma_Persistent.cu",
         "impl_64x32_1x1x1_SlicedK_Tma_StreamK.cu",
         "impl_64x64_1x1x1_SlicedK_Tma_StreamK.cu",
-        "prepack.cu",
     ],
     "f16_u4b8": [
-        "dispatch.cu",
         "impl_128x128_1x1x1_Coop_Tma_StreamK.cu",
         "impl_128x16_1x1x1_Coop_Tma_StreamK.cu",
         "impl_128x256_2x1x1_Coop_Tma_StreamK.cu",
@@ -36,6 +33,5 @@ FAMILIES = {
         "impl_64x16_1x1x2_SlicedK_Tma_Persistent.cu",
         "impl_64x32_1x1x1_SlicedK_Tma_StreamK.cu",
         "impl_64x64_1x1x1_SlicedK_Tma_StreamK.cu",
-        "prepack.cu",
     ],
 }

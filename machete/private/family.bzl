@@ -8,20 +8,42 @@ load(":unique.bzl", "check_unique")
 _GENERATE = Label("//machete:generate")
 _KERNEL_HEADERS = Label("//machete:kernel_headers")
 _LINUX = Label("@platforms//os:linux")
+_MACHETE = Label("//machete")
 
-def machete_family(name, files, catalogue = None, visibility = None):
+# What every family has beside its shards.
+_DISPATCH = [
+    "dispatch.cu",
+    "prepack.cu",
+]
+
+def _compile(name, srcs, deps):
+    cuda_library(
+        name = name,
+        srcs = srcs,
+        archs = ARCHS,
+        copts = COPTS,
+        # In MB, for Bazel 9.2 and later; earlier ones take every compilation for 250.
+        tags = ["resources:memory:600"],
+        target_compatible_with = requires_cuda() + [_LINUX],
+        deps = deps,
+    )
+
+def machete_family(name, shards, catalogue = None, visibility = None):
     """Generates the sources of one family and compiles each on its own.
 
-    Makes three targets: `<name>.srcs`, the generated sources; `<name>.cuda`, their compilation; and
-    `<name>`, the library to depend on. Linking it registers the family.
+    Makes `<name>`, the library to depend on, which registers the family where it is linked; and to
+    that end `<name>.srcs`, the generated sources, `<name>.shards`, the kernels, compiled, and
+    `<name>.dispatch`, the rest, compiled.
 
     Args:
       name: the family's name in the catalogue, such as `bf16_u4b8`.
-      files: the names of its generated files, as `machete.generator --starlark` writes them.
+      shards: the names of the files that hold a kernel each, as `machete.generator --starlark`
+        writes them.
       catalogue: a Python file that defines FAMILIES, in place of Machete's own catalogue.
-      visibility: of `<name>`; the other two are as visible as their package says.
+      visibility: of `<name>`; the other targets are as visible as their package says.
     """
-    check_unique("machete_family " + name, "files", files)
+    check_unique("machete_family " + name, "shards", shards)
+    folder = name + "/"
 
     command = ["$(execpath {})".format(_GENERATE), "--family", name, "--outputs", "$(OUTS)"]
     if catalogue:
@@ -29,24 +51,28 @@ def machete_family(name, files, catalogue = None, visibility = None):
     native.genrule(
         name = name + ".srcs",
         srcs = [catalogue] if catalogue else [],
-        outs = ["{}/{}".format(name, file) for file in files],
+        outs = [folder + file for file in _DISPATCH + shards],
         cmd = " ".join(command),
         tools = [_GENERATE],
     )
 
-    cuda_library(
-        name = name + ".cuda",
-        srcs = [name + ".srcs"],
-        archs = ARCHS,
-        copts = COPTS,
-        # In MB, for Bazel 9.2 and later; earlier ones take every compilation for 250.
-        tags = ["resources:memory:600"],
-        target_compatible_with = requires_cuda() + [_LINUX],
+    # Apart, so that a change of the API or the runtime compiles no kernel.
+    _compile(
+        name = name + ".shards",
+        srcs = [folder + file for file in shards],
         deps = [_KERNEL_HEADERS],
+    )
+    _compile(
+        name = name + ".dispatch",
+        srcs = [folder + file for file in _DISPATCH],
+        deps = [_MACHETE],
     )
     pic_library(
         name = name,
-        library = name + ".cuda",
+        libraries = [
+            name + ".dispatch",
+            name + ".shards",
+        ],
         visibility = visibility,
-        deps = [_KERNEL_HEADERS],
+        deps = [_MACHETE],
     )

@@ -1,4 +1,4 @@
-"""pic_library: the position-independent half of a cuda_library, for every link.
+"""pic_library: the position-independent half of cuda_libraries, for every link.
 
 In an optimised build cuda_library offers each object twice, and building it compiles each source
 twice, which is the most expensive thing here. Position-independent objects fit any link.
@@ -16,7 +16,10 @@ def _pic_library_impl(ctx):
         requested_features = ctx.features,
         unsupported_features = ctx.disabled_features,
     )
-    archives = ctx.attr.library[OutputGroupInfo].pic_lib.to_list()
+    archives = depset(transitive = [
+        library[OutputGroupInfo].pic_lib
+        for library in ctx.attr.libraries
+    ]).to_list()
     libraries = [
         cc_common.create_library_to_link(
             actions = ctx.actions,
@@ -43,15 +46,15 @@ def _pic_library_impl(ctx):
     ]
 
 pic_library = rule(
-    doc = "Links the position-independent objects of a cuda_library, whole, wherever it is a dependency.",
+    doc = "Links the position-independent objects of cuda_libraries, whole, wherever it is a dependency.",
     implementation = _pic_library_impl,
     attrs = {
         "deps": attr.label_list(
             doc = "Libraries that the objects need at link time; their headers are not passed on.",
             providers = [CcInfo],
         ),
-        "library": attr.label(
-            doc = "The cuda_library; what it depends on is not linked by way of it.",
+        "libraries": attr.label_list(
+            doc = "The cuda_libraries; what they depend on is not linked by way of them.",
             mandatory = True,
             providers = [OutputGroupInfo],
         ),

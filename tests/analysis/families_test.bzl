@@ -40,7 +40,7 @@ def _compilations_test_impl(ctx):
     asserts.equals(env, sorted(ctx.attr.sources), sorted(compiled))
     return analysistest.end(env)
 
-_ATTRS = {"sources": attr.string_list(doc = "What the catalogue says that the family consists of.")}
+_ATTRS = {"sources": attr.string_list(doc = "The names of the files to compile.")}
 
 _compilations_test = analysistest.make(_compilations_test_impl, attrs = _ATTRS)
 
@@ -70,7 +70,7 @@ def _library_test_impl(ctx):
 
 _library_test = analysistest.make(
     _library_test_impl,
-    attrs = {"archives": attr.int(doc = "Archives to build.")},
+    attrs = {"archives": attr.int(doc = "How many archives to build: kernels and dispatch of each family.")},
     config_settings = _OPTIMISED,
 )
 
@@ -81,24 +81,26 @@ def families_test_suite(name):
       name: the suite's name.
     """
     tests = []
-    for family, files in FAMILIES.items():
-        _compilations_test(
-            name = family + "_compilations_test",
-            size = "small",
-            sources = files,
-            target_under_test = "//machete:{}.cuda".format(family),
-        )
+    for family, shards in FAMILIES.items():
+        for part, sources in {"dispatch": ["dispatch.cu", "prepack.cu"], "shards": shards}.items():
+            _compilations_test(
+                name = "{}_{}_test".format(family, part),
+                size = "small",
+                sources = sources,
+                target_under_test = "//machete:{}.{}".format(family, part),
+            )
+            tests.append("{}_{}_test".format(family, part))
         _library_test(
             name = family + "_library_test",
             size = "small",
-            archives = 1,
+            archives = 2,
             target_under_test = "//machete:" + family,
         )
-        tests += [family + "_compilations_test", family + "_library_test"]
+        tests.append(family + "_library_test")
     _library_test(
         name = "kernels_library_test",
         size = "small",
-        archives = len(FAMILIES),
+        archives = 2 * len(FAMILIES),
         target_under_test = "//machete:kernels",
     )
     native.test_suite(

@@ -109,8 +109,8 @@ class CommandLineTest(unittest.TestCase):
         exec((self.folder / "catalogue.bzl").read_text(), names)
         listing = json.loads(self._run("--list", "--format", "json").stdout)
         self.assertEqual(
-            {f: [f"{f}/{file}" for file in files] for f, files in names["FAMILIES"].items()},
-            {f: parts["files"] for f, parts in listing.items()},
+            names["FAMILIES"],
+            {f: [f"impl_{s}.cu" for s in parts["schedules"]] for f, parts in listing.items()},
         )
 
     def test_unknown_family(self) -> None:
