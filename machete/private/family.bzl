@@ -22,8 +22,12 @@ def _compile(name, srcs, deps):
         srcs = srcs,
         archs = ARCHS,
         copts = COPTS,
-        # In MB, for Bazel 9.2 and later; earlier ones take every compilation for 250.
-        tags = ["resources:memory:600"],
+        tags = [
+            # Built by itself, an optimised cuda_library is compiled twice; see pic_library.bzl.
+            "manual",
+            # In MB, for Bazel 9.2 and later; earlier ones take every compilation for 250.
+            "resources:memory:600",
+        ],
         target_compatible_with = requires_cuda() + [_LINUX],
         deps = deps,
     )

@@ -2,8 +2,6 @@
 
 load("@bazel_skylib//lib:unittest.bzl", "analysistest", "asserts")
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
-
-# buildifier: disable=bzl-visibility
 load("//machete/private:catalogue.bzl", "FAMILIES")
 
 def _compilations(env):
