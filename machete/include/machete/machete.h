@@ -1,0 +1,126 @@
+// Weight-quantised matrix products on Hopper GPUs (sm_90a).
+//
+//     out[M, N] = A[M, K] * W[K, N],   W[k, n] = scale[k / group_size, n] * (code[n, k] - bias)
+//
+// M tokens, N output features, K input features. A is 16-bit floating point, W is stored in a few
+// bits a weight with a scale for each group of input features. Weights are packed once, offline,
+// into the order in which the tensor cores want them; a Plan then runs any number of tokens.
+//
+//     machete::ProblemDesc desc;
+//     desc.types = {DataType::kBF16, DataType::kU4B8, DataType::kBF16, DataType::kVoid,
+//                   DataType::kVoid, DataType::kVoid, DataType::kBF16, DataType::kF32};
+//     desc.n = 8192; desc.k = 4096; desc.group_size = 128;
+//
+//     void* packed;                                  // device memory, 128-byte aligned
+//     cudaMalloc(&packed, machete::prepacked_size(desc));
+//     machete::prepack_B(desc, codes, scales, packed, stream);
+//
+//     machete::Plan plan;
+//     machete::Plan::create(desc, machete::PlanOptions(), &plan);
+//     void* workspace;                               // zeroed once, reused by every run
+//     cudaMalloc(&workspace, plan.workspace_size(tokens));
+//     cudaMemsetAsync(workspace, 0, plan.workspace_size(tokens), stream);
+//     plan.run({a, packed, out, tokens, k, n, workspace, plan.workspace_size(tokens)}, stream);
+//
+// Every function says in words why it refuses what it refuses. Nothing throws, allocates or
+// synchronises unless its comment says so; run() can be captured into a CUDA graph, and plans and
+// packed weights can be used by any number of threads and streams at once. A workspace belongs to
+// one stream at a time. Link //machete:kernels, or single families, beside this library: it offers
+// what is linked in.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "machete/status.h"
+#include "machete/types.h"
+
+namespace machete {
+
+// A layer: everything about a product but the number of tokens.
+struct ProblemDesc {
+  TypeSet types = {};
+  int64_t n = 0;  // output features
+  int64_t k = 0;  // input features
+  // Input features that share a scale: 64, a multiple of 128 that divides k, or k itself
+  // (one scale for each output feature).
+  int64_t group_size = 0;
+};
+
+// Whether this build can run `desc`, by the default choice of schedule or by the one named.
+Status can_implement(const ProblemDesc& desc, const char* schedule = nullptr);
+
+// Writes the names of at most `capacity` schedules for the types of `desc` and returns how many
+// there are; 0 when the build has no kernels for the types.
+int supported_schedules(const ProblemDesc& desc, const char** names, int capacity);
+
+// Bytes of the packed weights; 0 when can_implement(desc) refuses.
+size_t prepacked_size(const ProblemDesc& desc);
+
+// Packs weights and scales on the GPU. All pointers are device memory.
+//   codes:  [n, k] row-major, two 4-bit codes a byte, the lower half first (8-bit: a byte each)
+//   scales: [k / group_size, n] row-major, of type b_group_scale, below 2^113 in magnitude
+//   packed: prepacked_size(desc) bytes, 128-byte aligned
+Status prepack_B(const ProblemDesc& desc, const void* codes, const void* scales, void* packed,
+                 cudaStream_t stream);
+
+// The same on the host, for offline packing: all pointers are host memory, no GPU is needed, and
+// the bytes are identical to those of prepack_B.
+Status prepack_B_host(const ProblemDesc& desc, const void* codes, const void* scales, void* packed);
+
+// Whether a buffer in device memory was packed for `desc` by this version of the layout. Copies
+// its header and synchronises `stream`: for load time. run() itself answers a foreign buffer with
+// NaN in every element of the output.
+Status check_prepacked(const ProblemDesc& desc, const void* packed, cudaStream_t stream);
+
+struct PlanOptions {
+  // One of supported_schedules(); null: the family's heuristic chooses for each M.
+  const char* schedule = nullptr;
+};
+
+struct RunArgs {
+  const void* a = nullptr;       // [m, k] row-major, lda elements a row
+  const void* packed = nullptr;  // from prepack_B
+  void* out = nullptr;           // [m, n] row-major, ldo elements a row
+  int64_t m = 0;                 // tokens; 0 is allowed and does nothing
+  int64_t lda = 0;               // at least k, a multiple of 16 bytes; a is 16-byte aligned
+  int64_t ldo = 0;               // at least n, a multiple of 16 bytes; out is 16-byte aligned
+  void* workspace = nullptr;     // workspace_size(m) bytes, 16-byte aligned; zeroed once
+  size_t workspace_size = 0;     // before its first run, left zeroed by every run
+};
+
+namespace internal {
+struct Family;
+}  // namespace internal
+
+// How a layer is run on the device that was current when the plan was made. Cheap to copy, never
+// changed by run(): one plan serves all threads.
+class Plan {
+ public:
+  Plan() = default;
+
+  // Queries the device and the kernels; may load them, so keep plans.
+  static Status create(const ProblemDesc& desc, const PlanOptions& options, Plan* plan);
+
+  // Bytes that run() with m tokens needs. Not monotonic in m: take the maximum over the m's used.
+  size_t workspace_size(int64_t m) const;
+
+  // The schedule that run() with m tokens uses; null for an empty plan.
+  const char* schedule(int64_t m) const;
+
+  Status run(const RunArgs& args, cudaStream_t stream) const;
+
+ private:
+  static constexpr int kMaxSchedules = 32;
+
+  ProblemDesc desc_;
+  const internal::Family* family_ = nullptr;
+  int schedule_ = -1;  // index into the family's schedules; -1: by heuristic
+  int device_ = -1;
+  void* encode_tensor_map_ = nullptr;          // cuTensorMapEncodeTiled
+  int resident_clusters_[kMaxSchedules] = {};  // that fit on the device at once
+};
+
+}  // namespace machete

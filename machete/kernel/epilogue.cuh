@@ -1,0 +1,101 @@
+// From accumulators to the output: the features' factors, rounding, transposition, store.
+#pragma once
+
+#include "machete/kernel/dequantise.cuh"
+#include "machete/kernel/params.h"
+#include "machete/kernel/ptx.cuh"
+#include "machete/kernel/reduction.cuh"
+
+namespace machete {
+
+template <class Types, class Shape>
+class Epilogue {
+ public:
+  static constexpr int kBlocks = Shape::kConsumerBlocks;
+  using Accumulators = float[kBlocks][Shape::kAccumulators];
+
+  __device__ __forceinline__ Epilogue(const GemmParams& params, const CUtensorMap& output,
+                                      uint32_t shared, int warpgroup, int thread)
+      : params_(params),
+        output_(output),
+        staging_(shared + Shape::kStoreOffset +
+                 warpgroup * Shape::kStoreBuffers * Shape::kStoreBytes),
+        warpgroup_(warpgroup),
+        thread_(thread),
+        warp_(thread / 32),
+        lane_(thread % 32) {}
+
+  // Starts fetching the RowEntry of this thread's features (lane / 4 of each slice and 8 further),
+  // which store() needs after the loop over K. `first_block` is the writer's.
+  __device__ __forceinline__ void prefetch(int first_block) {
+#pragma unroll
+    for (int b = 0; b < kBlocks; ++b) {
+      const int n_block = min(first_block + b, params_.n_blocks - 1);
+      const RowEntry* row = params_.rows + n_block * kBlockN + warp_ * kSliceN + lane_ / 4;
+      rows_[b][0] = ptx::load_global_v2(row);
+      rows_[b][1] = ptx::load_global_v2(row + 8);
+    }
+  }
+
+  // D^T has features along the accumulator's rows, so stmatrix transposes on the way to shared
+  // memory: rows of 64 features for each token, in the 128-byte swizzle, which makes it free of
+  // bank conflicts. The tensor store drops what lies outside of the output.
+  __device__ __forceinline__ void store(const Accumulators& accumulators, int first_block,
+                                        int first_token) {
+#pragma unroll
+    for (int b = 0; b < kBlocks; ++b) {
+      const float factor = checked_factor(rows_[b][0]);
+      const float factor_upper = checked_factor(rows_[b][1]);
+#pragma unroll
+      for (int token = 0; token < Shape::kTileM; token += Shape::kStoreM) {
+        const uint32_t buffer = staging_ + buffer_ * Shape::kStoreBytes;
+        buffer_ = (buffer_ + 1) % Shape::kStoreBuffers;
+        if (thread_ == 0) ptx::bulk_wait_group_read<Shape::kStoreBuffers - 1>();
+        ptx::named_barrier(kBarrierWarpgroup + warpgroup_, 128);
+#pragma unroll
+        for (int m = 0; m < Shape::kStoreM; m += 16) {
+          const int row = m + lane_ / 16 * 8 + lane_ % 8;
+          const int column = warp_ * 2 + lane_ / 8 % 2;  // in units of 16 bytes
+          const float* d = &accumulators[b][(token + m) / 2];
+          using Out = Pair<Types::kOut>;
+          const uint32_t packed[4] = {
+              Out::from_floats(d[0] * factor, d[1] * factor),
+              Out::from_floats(d[2] * factor_upper, d[3] * factor_upper),
+              Out::from_floats(d[4] * factor, d[5] * factor),
+              Out::from_floats(d[6] * factor_upper, d[7] * factor_upper),
+          };
+          ptx::stmatrix_x4_trans(buffer + row * 128 + ((column ^ (row & 7)) << 4), packed);
+        }
+        ptx::fence_proxy_async();
+        ptx::named_barrier(kBarrierWarpgroup + warpgroup_, 128);
+        if (thread_ == 0) {
+          ptx::tensor_store(&output_, buffer, (first_block + b) * kBlockN, first_token + token);
+          ptx::bulk_commit_group();
+        }
+      }
+    }
+  }
+
+  // Before the CTA exits: its shared memory must outlive the stores that read it.
+  __device__ __forceinline__ void finish() const {
+    if (thread_ == 0) ptx::bulk_wait_all();
+  }
+
+ private:
+  // NaN where the buffer was packed for something else.
+  __device__ __forceinline__ float checked_factor(uint2 row) const {
+    return row.y == params_.layout_tag ? __uint_as_float(row.x) : __uint_as_float(0x7fffffff);
+  }
+
+  const GemmParams& params_;
+  const CUtensorMap& output_;
+  const uint32_t staging_;
+  const int warpgroup_;
+  const int thread_;
+  const int warp_;
+  const int lane_;
+  int buffer_ = 0;
+  uint2 rows_[kBlocks][2];
+};
+
+}  // namespace machete

@@ -1,0 +1,30 @@
+// The row of the dispatch table that a generated shard defines.
+#pragma once
+
+#include "machete/kernel/gemm.cuh"
+#include "machete/kernel/kernel_entry.h"
+
+namespace machete {
+
+template <class Types, class Schedule>
+KernelEntry make_kernel_entry(const char* name) {
+  using Shape = KernelShape<Types, Schedule>;
+  return {
+      name,
+      reinterpret_cast<const void*>(&gemm<Types, Schedule>),
+      Shape::kThreads,
+      Shape::kSharedBytes,
+      Schedule::kTileN,
+      Schedule::kTileM,
+      Shape::kClusterN,
+      Shape::kClusterK,
+      Shape::kStageK,
+      Shape::kActivationBytes + Shape::kWeightBytes,
+      Shape::kStoreM,
+      Shape::kWriters,
+      Shape::kPartialBytes,
+      Schedule::kTileScheduler,
+  };
+}
+
+}  // namespace machete

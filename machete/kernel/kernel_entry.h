@@ -1,0 +1,25 @@
+// A compiled schedule, as the host sees it.
+#pragma once
+
+#include "machete/kernel/schedule.h"
+
+namespace machete {
+
+struct KernelEntry {
+  const char* name;  // the schedule's signature
+  const void* function;
+  int threads;
+  int shared_bytes;
+  int tile_n;
+  int tile_m;
+  int cluster_n;
+  int cluster_k;
+  int stage_k;        // input features of a pipeline stage
+  int stage_bytes;    // copied into shared memory for a stage
+  int store_m;        // tokens that one tensor store writes
+  int writers;        // warpgroups that hand over or store partial sums
+  int partial_bytes;  // of a CTA
+  TileScheduler scheduler;
+};
+
+}  // namespace machete

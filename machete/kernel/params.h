@@ -1,0 +1,43 @@
+// What a kernel is launched with, beside the tensor maps of activations and output.
+#pragma once
+
+#include <vector_types.h>
+
+#include <cstdint>
+
+#include "machete/kernel/layout.h"
+
+namespace machete {
+
+// L2 eviction policies: what createpolicy yields for whole accesses (CUTLASS: TMA::CacheHintSm90).
+constexpr uint64_t kEvictNormal = 0x1000000000000000;
+constexpr uint64_t kEvictFirst = 0x12F0000000000000;
+constexpr uint64_t kEvictLast = 0x14F0000000000000;
+
+// How the tiles of a product are dealt out; a "cluster" is one CTA where the schedule has none.
+struct TileParams {
+  int tiles_m;
+  int tiles_n;       // in units of a cluster's features
+  int k_steps;       // stages that a whole tile takes
+  int clusters;      // in the grid
+  int shared_tiles;  // tiles 0 .. shared_tiles - 1 are shared along K (stream-K)
+  int sharers;       // clusters 0 .. sharers - 1 share them evenly
+  int raster_m;      // tiles along M that are walked before the next along N
+};
+
+struct GemmParams {
+  TileParams tiles;
+  const uint8_t* blocks;  // of the packed weights
+  const RowEntry* rows;
+  int n_blocks;
+  int k_blocks;
+  int slice_bytes;
+  int groups_per_block;
+  uint32_t layout_tag;
+  float4* partials;  // stream-K: kPartialBytes for each CTA
+  uint32_t* flags;   // stream-K: one for each CTA and writing warpgroup; zero between launches
+  uint64_t weight_policy;
+  uint64_t activation_policy;
+};
+
+}  // namespace machete

@@ -1,0 +1,75 @@
+// What a type pair and a schedule make of a CTA: its warpgroups, registers and shared memory.
+// machete/generator/constraints.py computes the same sizes to refuse what does not fit; every
+// generated shard asserts that the two agree.
+#pragma once
+
+#include "machete/kernel/layout.h"
+#include "machete/kernel/schedule.h"
+
+namespace machete {
+
+template <class Types, class Schedule>
+struct KernelShape {
+  static constexpr bool kSlicedK = Schedule::kKernelSchedule == KernelSchedule::kSlicedK;
+  static constexpr int kTileM = Schedule::kTileM;
+  static constexpr int kTileBlocks = Schedule::kTileN / kBlockN;
+  static constexpr int kClusterN = Schedule::kClusterN;
+  static constexpr int kClusterK = Schedule::kClusterK;
+  static constexpr int kStages = Schedule::kStages;
+
+  // ---- warpgroups: the consumers, then one producer
+  static constexpr int kConsumers = Schedule::kTileN == 192 ? 3 : 2;
+  static constexpr int kThreads = 128 * (kConsumers + 1);
+  // Blocks of 64 features that a consumer multiplies; sliced K: both multiply the same one.
+  static constexpr int kConsumerBlocks = kSlicedK ? 1 : kTileBlocks / kConsumers;
+  static constexpr int kAccumulators = kTileM / 2;  // fp32 registers a thread and block
+  // Consumers that hold finished tiles.
+  static constexpr int kWriters = kSlicedK ? 1 : kConsumers;
+  // 65536 registers over the CTA's threads; found by spilling less than the neighbouring splits.
+  static constexpr int kProducerRegisters = 40;
+  static constexpr int kConsumerRegisters = kConsumers == 3 ? 152 : 232;
+
+  // ---- a stage of the pipeline
+  static constexpr int kStageBlocksK = kSlicedK ? 2 : 1;
+  static constexpr int kStageK = kBlockK * kStageBlocksK;
+  // The activations of 64 input features, rows of 128 bytes in the 128-byte swizzle.
+  static constexpr int kActivationBoxBytes = kTileM * 128;
+  static constexpr int kActivationBytes = kActivationBoxBytes * kStageK / 64;
+  static constexpr int kMaxSliceBytes =
+      code_bytes_per_slice(info(Types::kB).bits) + scale_bytes_per_slice(kMaxGroupsPerBlock);
+  static constexpr int kMaxBlockBytes = kSlices * kMaxSliceBytes;
+  static constexpr int kWeightBytes = kTileBlocks * kStageBlocksK * kMaxBlockBytes;
+
+  // ---- epilogue: tokens that one store writes, and its staging buffers for each writer
+  static constexpr int kStoreM = kTileM < 32 ? kTileM : 32;
+  static constexpr int kStoreBytes = kStoreM * kBlockN * 2;
+  static constexpr int kStoreBuffers = kTileM > 128 ? 1 : 2;
+
+  // ---- partial sums, in the order of the accumulator registers
+  static constexpr int kPartialVectors = kConsumerBlocks * kAccumulators / 4;  // float4 a thread
+  static constexpr int kWriterPartialBytes = kPartialVectors * 128 * 16;
+  static constexpr int kPartialBytes = kWriters * kWriterPartialBytes;
+
+  // ---- shared memory
+  static constexpr int kActivationsOffset = 0;  // 1024-byte aligned, as the swizzle wants
+  static constexpr int kStoreOffset = kActivationsOffset + kStages * kActivationBytes;
+  static constexpr int kWeightsOffset = kStoreOffset + kWriters * kStoreBuffers * kStoreBytes;
+  static constexpr int kReductionOffset = kWeightsOffset + kStages * kWeightBytes;
+  static constexpr int kBarriersOffset = kReductionOffset + (kSlicedK ? kWriterPartialBytes : 0);
+  static constexpr int kSharedBytes = kBarriersOffset + kStages * 2 * 8;
+
+  static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a CTA of sm_90 can have");
+  static_assert(kTileM % 16 == 0 && kTileM <= 256);
+  static_assert(kSlicedK ? kTileBlocks == 1 : kTileBlocks % kConsumers == 0);
+  static_assert(kConsumerBlocks * kAccumulators <= (kConsumers == 3 ? 64 : 128),
+                "the accumulators leave too few registers");
+  // While one stage is multiplied and one held back, a third must be on its way.
+  static_assert(kStages >= 3);
+  static_assert(kClusterN == 1 || kClusterK == 1);
+  static_assert(kClusterN <= 2 && kTileM % (8 * kClusterN) == 0);
+  static_assert(kClusterK == 1 || Schedule::kTileScheduler == TileScheduler::kPersistent);
+  static_assert((kClusterK - 1) * kPartialBytes <= kStages * kActivationBytes,
+                "the partial sums of a cluster do not fit into the pipeline's memory");
+};
+
+}  // namespace machete

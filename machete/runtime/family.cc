@@ -1,0 +1,22 @@
+#include "machete/runtime/family.h"
+
+namespace machete::internal {
+namespace {
+
+// Written before main() only; constant-initialised, so set before any registration runs.
+const FamilyRegistration* g_first = nullptr;
+
+}  // namespace
+
+FamilyRegistration::FamilyRegistration(const Family& family) : family_(&family), next_(g_first) {
+  g_first = this;
+}
+
+const Family* find_family(const TypeSet& types) {
+  for (const FamilyRegistration* r = g_first; r != nullptr; r = r->next_) {
+    if (r->family_->types == types) return r->family_;
+  }
+  return nullptr;
+}
+
+}  // namespace machete::internal

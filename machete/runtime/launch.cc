@@ -1,0 +1,111 @@
+// Launches a kernel: tile parameters, tensor maps, launch attributes.
+#include <cuda.h>
+#include <cuda_runtime_api.h>
+
+#include "machete/kernel/params.h"
+#include "machete/runtime/family.h"
+#include "machete/runtime/tiling.h"
+
+namespace machete {
+namespace {
+
+// A row-major [rows, columns] matrix of 16-bit floats, in boxes of 64 columns in the 128-byte
+// swizzle.
+Status encode(void* encode_tensor_map, DataType type, const char* name, const void* data,
+              int64_t rows, int64_t columns, int64_t stride, int box_rows,
+              CUtensorMapL2promotion promotion, CUtensorMap* map) {
+  const cuuint64_t sizes[2] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
+  const cuuint64_t strides[1] = {static_cast<cuuint64_t>(stride) * 2};
+  const cuuint32_t box[2] = {64, static_cast<cuuint32_t>(box_rows)};
+  const cuuint32_t element_strides[2] = {1, 1};
+  const auto function = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(encode_tensor_map);
+  const CUresult result = function(
+      map,
+      type == DataType::kBF16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
+      2, const_cast<void*>(data), sizes, strides, box, element_strides,
+      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, promotion,
+      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (result == CUDA_SUCCESS) return Status();
+  return Status::failure(StatusCode::kCudaError,
+                         "cuTensorMapEncodeTiled refused %s at %p (%lld x %lld, stride %lld): %d",
+                         name, data, static_cast<long long>(rows), static_cast<long long>(columns),
+                         static_cast<long long>(stride), result);
+}
+
+int resident_clusters(const KernelEntry& kernel, const MmArgs& args) {
+  int index = 0;
+  while (args.schedules.entries[index] != &kernel) ++index;
+  return args.resident_clusters[index];
+}
+
+}  // namespace
+
+Status launch(const KernelEntry& kernel, const MmArgs& args) {
+  const int resident = resident_clusters(kernel, args);
+  if (resident == 0) {
+    return Status::failure(StatusCode::kUnsupported,
+                           "schedule %s does not fit on this device: a cluster needs %d x %d CTAs "
+                           "of %d threads and %d bytes of shared memory",
+                           kernel.name, kernel.cluster_n, kernel.cluster_k, kernel.threads,
+                           kernel.shared_bytes);
+  }
+  const RunArgs& tensors = args.tensors;
+  const TypeSet& types = args.desc->types;
+  const PackedLayout layout =
+      packed_layout(info(types.b).bits, args.N, args.K, args.desc->group_size);
+
+  GemmParams params = {};
+  params.tiles = plan_tiles(kernel, args.M, args.N, args.K, resident);
+  const size_t workspace = workspace_bytes(kernel, params.tiles);
+  if (tensors.workspace_size < workspace || (workspace > 0 && tensors.workspace == nullptr)) {
+    return Status::failure(
+        StatusCode::kInvalidArgument,
+        "workspace_size = %zu at %p; %zu bytes are needed (schedule %s, m = %lld)",
+        tensors.workspace_size, tensors.workspace, workspace, kernel.name,
+        static_cast<long long>(args.M));
+  }
+  const auto* packed = static_cast<const uint8_t*>(tensors.packed);
+  params.blocks = packed + layout.blocks_offset;
+  params.rows = reinterpret_cast<const RowEntry*>(packed + layout.rows_offset);
+  params.n_blocks = static_cast<int>(layout.n_blocks);
+  params.k_blocks = static_cast<int>(layout.k_blocks);
+  params.slice_bytes = layout.slice_bytes;
+  params.groups_per_block = layout.groups_per_block;
+  params.layout_tag = layout_tag(types, args.N, args.K, layout.groups_per_block);
+  params.flags = static_cast<uint32_t*>(tensors.workspace);
+  params.partials =
+      reinterpret_cast<float4*>(static_cast<uint8_t*>(tensors.workspace) + kFlagsBytes);
+  // With one row of tiles every weight is read once and every activation again and again.
+  const bool stream_weights = params.tiles.tiles_m == 1;
+  params.weight_policy = stream_weights ? kEvictFirst : kEvictNormal;
+  params.activation_policy = stream_weights ? kEvictLast : kEvictNormal;
+
+  CUtensorMap activations;
+  CUtensorMap output;
+  Status status =
+      encode(args.encode_tensor_map, types.a, "a", tensors.a, args.M, args.K, tensors.lda,
+             kernel.tile_m / kernel.cluster_n, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, &activations);
+  if (!status.ok()) return status;
+  status = encode(args.encode_tensor_map, types.out, "out", tensors.out, args.M, args.N,
+                  tensors.ldo, kernel.store_m, CU_TENSOR_MAP_L2_PROMOTION_NONE, &output);
+  if (!status.ok()) return status;
+
+  const unsigned cluster = kernel.cluster_n * kernel.cluster_k;
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim = {cluster, 1, 1};
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(params.tiles.clusters * cluster);
+  config.blockDim = dim3(kernel.threads);
+  config.dynamicSmemBytes = kernel.shared_bytes;
+  config.stream = args.stream;
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  void* parameters[] = {&activations, &output, &params};
+  const cudaError_t error = cudaLaunchKernelExC(&config, kernel.function, parameters);
+  if (error == cudaSuccess) return Status();
+  return Status::failure(StatusCode::kCudaError, "launching schedule %s: %s", kernel.name,
+                         cudaGetErrorString(error));
+}
+
+}  // namespace machete

@@ -1,0 +1,243 @@
+// The public API over whatever families are linked in.
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "machete/kernel/layout.h"
+#include "machete/machete.h"
+#include "machete/runtime/check.h"
+#include "machete/runtime/family.h"
+#include "machete/runtime/tiling.h"
+
+namespace machete {
+namespace {
+
+Status cuda_status(const char* call, cudaError_t error) {
+  if (error == cudaSuccess) return Status();
+  return Status::failure(StatusCode::kCudaError, "%s: %s", call, cudaGetErrorString(error));
+}
+
+int find_schedule(const ScheduleList& schedules, const char* name) {
+  for (int i = 0; i < schedules.count; ++i) {
+    if (std::strcmp(schedules.entries[i]->name, name) == 0) return i;
+  }
+  return -1;
+}
+
+PackedLayout layout_of(const ProblemDesc& desc) {
+  return packed_layout(info(desc.types.b).bits, desc.n, desc.k, desc.group_size);
+}
+
+// Clusters of a kernel that the current device holds at a time; 0 when it can hold none.
+Status count_resident(const KernelEntry& kernel, int multiprocessors, int* count) {
+  Status status =
+      cuda_status("cudaFuncSetAttribute",
+                  cudaFuncSetAttribute(kernel.function, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                       kernel.shared_bytes));
+  if (!status.ok()) return status;
+  const unsigned cluster = kernel.cluster_n * kernel.cluster_k;
+  if (cluster == 1) {
+    int ctas = 0;
+    status = cuda_status("cudaOccupancyMaxActiveBlocksPerMultiprocessor",
+                         cudaOccupancyMaxActiveBlocksPerMultiprocessor(
+                             &ctas, kernel.function, kernel.threads, kernel.shared_bytes));
+    *count = ctas * multiprocessors;
+  } else {
+    cudaLaunchAttribute attribute = {};
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim = {cluster, 1, 1};
+    cudaLaunchConfig_t config = {};
+    config.gridDim = dim3(cluster * multiprocessors);
+    config.blockDim = dim3(kernel.threads);
+    config.dynamicSmemBytes = kernel.shared_bytes;
+    config.attrs = &attribute;
+    config.numAttrs = 1;
+    // Not the number of SMs over the size of the cluster: a cluster lies within one GPC.
+    status = cuda_status("cudaOccupancyMaxActiveClusters",
+                         cudaOccupancyMaxActiveClusters(count, kernel.function, &config));
+  }
+  const int most =
+      static_cast<int>(kFlagsBytes / sizeof(uint32_t)) / (kernel.writers * kernel.cluster_n);
+  *count = std::min(*count, most);
+  return status;
+}
+
+}  // namespace
+
+Status can_implement(const ProblemDesc& desc, const char* schedule) {
+  Status status = check_problem(desc);
+  if (!status.ok()) return status;
+  const internal::Family* family = internal::find_family(desc.types);
+  if (family == nullptr) {
+    return Status::failure(StatusCode::kUnsupported,
+                           "no kernels for a = %s, b = %s in this build; link //machete:kernels or "
+                           "the family of these types",
+                           info(desc.types.a).name, info(desc.types.b).name);
+  }
+  const ScheduleList schedules = family->supported_schedules_dispatch();
+  if (schedule != nullptr && find_schedule(schedules, schedule) < 0) {
+    return Status::failure(StatusCode::kInvalidArgument,
+                           "schedule = %s is none of the %d of family %s (%s, ...)", schedule,
+                           schedules.count, family->name, schedules.entries[0]->name);
+  }
+  return Status();
+}
+
+int supported_schedules(const ProblemDesc& desc, const char** names, int capacity) {
+  const internal::Family* family = internal::find_family(desc.types);
+  if (family == nullptr) return 0;
+  const ScheduleList schedules = family->supported_schedules_dispatch();
+  for (int i = 0; i < std::min(capacity, schedules.count); ++i) {
+    names[i] = schedules.entries[i]->name;
+  }
+  return schedules.count;
+}
+
+size_t prepacked_size(const ProblemDesc& desc) {
+  return check_problem(desc).ok() ? layout_of(desc).total_bytes : 0;
+}
+
+Status prepack_B(const ProblemDesc& desc, const void* codes, const void* scales, void* packed,
+                 cudaStream_t stream) {
+  Status status = can_implement(desc);
+  if (!status.ok()) return status;
+  status = check_packing_pointers(codes, scales, packed, 128);
+  if (!status.ok()) return status;
+  return internal::find_family(desc.types)
+      ->prepack_B_dispatch({desc, codes, scales, packed, stream});
+}
+
+Status check_prepacked(const ProblemDesc& desc, const void* packed, cudaStream_t stream) {
+  Status status = check_problem(desc);
+  if (!status.ok()) return status;
+  PackedHeader header;
+  status = cuda_status("cudaMemcpyAsync", cudaMemcpyAsync(&header, packed, sizeof(header),
+                                                          cudaMemcpyDeviceToHost, stream));
+  if (!status.ok()) return status;
+  status = cuda_status("cudaStreamSynchronize", cudaStreamSynchronize(stream));
+  if (!status.ok()) return status;
+  if (header.magic != kLayoutMagic) {
+    return Status::failure(StatusCode::kMismatch, "packed = %p holds no packed weights", packed);
+  }
+  if (header.version != kLayoutVersion) {
+    return Status::failure(StatusCode::kMismatch,
+                           "packed = %p has layout version %u; this library reads version %u",
+                           packed, header.version, kLayoutVersion);
+  }
+  if (!(header.types == desc.types) || header.n != desc.n || header.k != desc.k ||
+      header.group_size != desc.group_size) {
+    return Status::failure(
+        StatusCode::kMismatch,
+        "packed = %p is for a = %s, b = %s, n = %lld, k = %lld, group_size = %lld; wanted: %s, %s, "
+        "%lld, %lld, %lld",
+        packed, info(header.types.a).name, info(header.types.b).name,
+        static_cast<long long>(header.n), static_cast<long long>(header.k),
+        static_cast<long long>(header.group_size), info(desc.types.a).name, info(desc.types.b).name,
+        static_cast<long long>(desc.n), static_cast<long long>(desc.k),
+        static_cast<long long>(desc.group_size));
+  }
+  return Status();
+}
+
+Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* plan) {
+  *plan = Plan();
+  Status status = can_implement(desc, options.schedule);
+  if (!status.ok()) return status;
+
+  Plan made;
+  made.desc_ = desc;
+  made.family_ = internal::find_family(desc.types);
+  const ScheduleList schedules = made.family_->supported_schedules_dispatch();
+  if (schedules.count > kMaxSchedules) {
+    return Status::failure(StatusCode::kUnsupported, "family %s has %d schedules; allowed: %d",
+                           made.family_->name, schedules.count, kMaxSchedules);
+  }
+  if (options.schedule != nullptr) made.schedule_ = find_schedule(schedules, options.schedule);
+
+  status = cuda_status("cudaGetDevice", cudaGetDevice(&made.device_));
+  if (!status.ok()) return status;
+  int major = 0;
+  int minor = 0;
+  int multiprocessors = 0;
+  for (const auto& [attribute, value] :
+       {std::pair(cudaDevAttrComputeCapabilityMajor, &major),
+        std::pair(cudaDevAttrComputeCapabilityMinor, &minor),
+        std::pair(cudaDevAttrMultiProcessorCount, &multiprocessors)}) {
+    status = cuda_status("cudaDeviceGetAttribute",
+                         cudaDeviceGetAttribute(value, attribute, made.device_));
+    if (!status.ok()) return status;
+  }
+  if (major != 9 || minor != 0) {
+    return Status::failure(StatusCode::kUnsupported,
+                           "device %d has compute capability %d.%d; these kernels are for 9.0",
+                           made.device_, major, minor);
+  }
+  cudaDriverEntryPointQueryResult found;
+  status = cuda_status(
+      "cuTensorMapEncodeTiled",
+      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &made.encode_tensor_map_, 12000,
+                                       cudaEnableDefault, &found));
+  if (!status.ok()) return status;
+  for (int i = 0; i < schedules.count; ++i) {
+    if (made.schedule_ >= 0 && made.schedule_ != i) continue;
+    status = count_resident(*schedules.entries[i], multiprocessors, &made.resident_clusters_[i]);
+    if (!status.ok()) return status;
+  }
+  *plan = made;
+  return Status();
+}
+
+namespace {
+
+const KernelEntry& choose(const internal::Family& family, const ProblemDesc& desc, int schedule,
+                          int64_t m) {
+  return schedule >= 0 ? *family.supported_schedules_dispatch().entries[schedule]
+                       : family.default_schedule(m, desc.n, desc.k);
+}
+
+}  // namespace
+
+size_t Plan::workspace_size(int64_t m) const {
+  if (family_ == nullptr || m <= 0) return 0;
+  const KernelEntry& kernel = choose(*family_, desc_, schedule_, m);
+  const int index = find_schedule(family_->supported_schedules_dispatch(), kernel.name);
+  if (resident_clusters_[index] == 0) return 0;
+  return workspace_bytes(kernel,
+                         plan_tiles(kernel, m, desc_.n, desc_.k, resident_clusters_[index]));
+}
+
+const char* Plan::schedule(int64_t m) const {
+  return family_ == nullptr ? nullptr : choose(*family_, desc_, schedule_, m).name;
+}
+
+Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
+  if (family_ == nullptr) {
+    return Status::failure(StatusCode::kInvalidArgument, "the plan is empty; make it by create()");
+  }
+  Status status = check_run(desc_, args);
+  if (!status.ok() || args.m == 0) return status;
+  int device = -1;
+  status = cuda_status("cudaGetDevice", cudaGetDevice(&device));
+  if (!status.ok()) return status;
+  if (device != device_) {
+    return Status::failure(StatusCode::kInvalidArgument,
+                           "the current device is %d; the plan was made for device %d", device,
+                           device_);
+  }
+  const ScheduleList schedules = family_->supported_schedules_dispatch();
+  MmArgs mm = {};
+  mm.M = args.m;
+  mm.N = desc_.n;
+  mm.K = desc_.k;
+  mm.desc = &desc_;
+  mm.tensors = args;
+  mm.schedule = schedule_ >= 0 ? schedules.entries[schedule_] : nullptr;
+  mm.schedules = schedules;
+  mm.resident_clusters = resident_clusters_;
+  mm.encode_tensor_map = encode_tensor_map_;
+  mm.stream = stream;
+  return family_->mm_dispatch(mm);
+}
+
+}  // namespace machete

@@ -1,0 +1,21 @@
+// How a product is cut into tiles and dealt out to the device: host arithmetic, no CUDA calls.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "machete/kernel/kernel_entry.h"
+#include "machete/kernel/params.h"
+
+namespace machete {
+
+// Tiles of `kernel` for m tokens, n features and k input features on a device that holds
+// `resident_clusters` of its clusters at a time. Chooses how many clusters share the last wave.
+TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
+                      int resident_clusters);
+
+// The workspace of stream-K: flags, then partial sums.
+constexpr size_t kFlagsBytes = 4096;
+size_t workspace_bytes(const KernelEntry& kernel, const TileParams& tiles);
+
+}  // namespace machete

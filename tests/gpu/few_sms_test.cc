@@ -1,0 +1,101 @@
+// Fewer SMs than the plan expects (green contexts, MPS): CTAs that wait for each other's partial sums
+// must not wait for one that has no SM to run on.
+#include <cuda.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "machete/machete.h"
+#include "tests/gpu/reference.h"
+
+namespace machete::testing {
+namespace {
+
+// libcuda comes with the driver, so that its functions are looked up, not linked.
+template <class Function>
+Function* driver_function(const char* name, Function*) {
+  void* found = nullptr;
+  cudaDriverEntryPointQueryResult result;
+  check(cudaGetDriverEntryPointByVersion(name, &found, 12050, cudaEnableDefault, &result), name);
+  if (found == nullptr) throw std::runtime_error(std::string("this driver has no ") + name);
+  return reinterpret_cast<Function*>(found);
+}
+#define DRIVER(function) driver_function(#function, &function)
+
+// A stream that runs on about `count` SMs only.
+CUstream restricted_stream(unsigned count) {
+  CUdevice device = 0;
+  CUdevResource all, part;
+  if (DRIVER(cuDeviceGetDevResource)(device, &all, CU_DEV_RESOURCE_TYPE_SM) != CUDA_SUCCESS) {
+    throw std::runtime_error("cuDeviceGetDevResource");
+  }
+  unsigned groups = 1;
+  CUdevResource rest;
+  if (DRIVER(cuDevSmResourceSplitByCount)(&part, &groups, &all, &rest, 0, count) != CUDA_SUCCESS) {
+    throw std::runtime_error("cuDevSmResourceSplitByCount");
+  }
+  CUdevResourceDesc description;
+  CUgreenCtx context;
+  CUstream stream;
+  if (DRIVER(cuDevResourceGenerateDesc)(&description, &part, 1) != CUDA_SUCCESS ||
+      DRIVER(cuGreenCtxCreate)(&context, description, device, CU_GREEN_CTX_DEFAULT_STREAM) !=
+          CUDA_SUCCESS ||
+      DRIVER(cuGreenCtxStreamCreate)(&stream, context, CU_STREAM_NON_BLOCKING, 0) !=
+          CUDA_SUCCESS) {
+    throw std::runtime_error("making a green context");
+  }
+  return stream;
+}
+
+TEST(FewSmsTest, EveryScheduleFinishes) {
+  check(cudaSetDevice(0), "cudaSetDevice");
+  ProblemDesc desc;
+  desc.types = group_scaled(DataType::kBF16, DataType::kU4B8);
+  desc.n = 4608;  // a partial wave for every tile shape
+  desc.k = 8192;
+  desc.group_size = 128;
+  constexpr int64_t kM = 129;
+  const Problem problem(desc, kM, 11);
+  Buffer ref(kM * desc.n * sizeof(double));
+  reference(problem, ref.get<double>());
+  Buffer packed(prepacked_size(desc));
+  ASSERT_TRUE(
+      prepack_B(desc, problem.codes.get(), problem.scales.get(), packed.get(), nullptr).ok());
+  check(cudaDeviceSynchronize(), "set-up");
+  const CUstream stream = restricted_stream(16);
+
+  std::vector<const char*> schedules(64);
+  schedules.resize(supported_schedules(desc, schedules.data(), 64));
+  alarm(60);  // a deadlock ends the test
+  for (const char* schedule : schedules) {
+    SCOPED_TRACE(schedule);
+    PlanOptions options;
+    options.schedule = schedule;
+    Plan plan;  // for the whole device
+    ASSERT_TRUE(Plan::create(desc, options, &plan).ok());
+    for (const int64_t m : {int64_t{1}, kM}) {
+      Buffer workspace(plan.workspace_size(m));
+      workspace.fill(0);
+      Buffer out(m * desc.n * 2);
+      out.fill(0xff);
+      check(cudaDeviceSynchronize(), "set-up");
+      RunArgs args;
+      args.a = problem.a.get();
+      args.packed = packed.get();
+      args.out = out.get();
+      args.m = m;
+      args.lda = desc.k;
+      args.ldo = desc.n;
+      args.workspace = workspace.get();
+      args.workspace_size = workspace.bytes();
+      const Status status = plan.run(args, stream);
+      ASSERT_TRUE(status.ok()) << status.message();
+      check(cudaDeviceSynchronize(), "the kernel");
+      EXPECT_LE(relative_error(out.get(), DataType::kBF16, ref.get<double>(), m, desc.n, desc.n),
+                tolerance(DataType::kBF16));
+    }
+  }
+  alarm(0);
+}
+
+}  // namespace
+}  // namespace machete::testing

@@ -1,0 +1,247 @@
+// The contract of machete.h: what is refused and in which words, buffers, strides, streams, graphs.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "machete/machete.h"
+#include "tests/gpu/reference.h"
+
+namespace machete::testing {
+namespace {
+
+constexpr DataType kType = DataType::kBF16;
+
+ProblemDesc make_desc(int64_t n, int64_t k, int64_t group_size) {
+  ProblemDesc desc;
+  desc.types = group_scaled(kType, DataType::kU4B8);
+  desc.n = n;
+  desc.k = k;
+  desc.group_size = group_size;
+  return desc;
+}
+
+// A packed layer, its reference and a plan.
+struct Layer {
+  explicit Layer(const ProblemDesc& desc, int64_t max_m, const char* schedule = nullptr)
+      : problem(desc, max_m, 7),
+        packed(prepacked_size(desc)),
+        ref(max_m * desc.n * sizeof(double)) {
+    reference(problem, ref.get<double>());
+    Status status =
+        prepack_B(desc, problem.codes.get(), problem.scales.get(), packed.get(), nullptr);
+    if (!status.ok()) throw std::runtime_error(status.message());
+    PlanOptions options;
+    options.schedule = schedule;
+    status = Plan::create(desc, options, &plan);
+    if (!status.ok()) throw std::runtime_error(status.message());
+  }
+
+  RunArgs args(const Buffer& out, const Buffer& workspace, int64_t m) const {
+    RunArgs args;
+    args.a = problem.a.get();
+    args.packed = packed.get();
+    args.out = out.get();
+    args.m = m;
+    args.lda = problem.desc.k;
+    args.ldo = problem.desc.n;
+    args.workspace = workspace.get();
+    args.workspace_size = workspace.bytes();
+    return args;
+  }
+
+  double error(const Buffer& out, int64_t m) const {
+    return relative_error(out.get(), kType, ref.get<double>(), m, problem.desc.n, problem.desc.n);
+  }
+
+  Problem problem;
+  Buffer packed;
+  Buffer ref;
+  Plan plan;
+};
+
+// A schedule whose tiles leave a partial wave on these layers, so that CTAs share tiles.
+constexpr const char* kStreamK = "128x64_1x1x1_Coop_Tma_StreamK";
+
+TEST(PlanTest, RefusesInWords) {
+  const Layer layer(make_desc(512, 1024, 128), 64);
+  Buffer out(64 * 512 * 2);
+  Buffer workspace(layer.plan.workspace_size(64));
+  const RunArgs good = layer.args(out, workspace, 64);
+  const auto message = [&](auto change) {
+    RunArgs args = good;
+    change(args);
+    const Status status = layer.plan.run(args, nullptr);
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+    return std::string(status.message());
+  };
+  EXPECT_EQ(message([](RunArgs& a) { a.m = -1; }), "m = -1; allowed: 0 to 2147482623");
+  EXPECT_EQ(message([](RunArgs& a) { a.lda = 1020; }),
+            "lda = 1020; allowed: multiples of 8 elements, at least 1024");
+  EXPECT_EQ(message([](RunArgs& a) { a.ldo = 504; }),
+            "ldo = 504; allowed: multiples of 8 elements, at least 512");
+  EXPECT_EQ(message([](RunArgs& a) { a.a = reinterpret_cast<void*>(0x1008); }),
+            "a = 0x1008; allowed: a pointer aligned to 16 bytes");
+  EXPECT_EQ(message([](RunArgs& a) { a.packed = reinterpret_cast<void*>(0x1040); }),
+            "packed = 0x1040; allowed: a pointer aligned to 128 bytes");
+  EXPECT_EQ(message([](RunArgs& a) { a.out = reinterpret_cast<void*>(0x1001); }),
+            "out = 0x1001; allowed: a pointer aligned to 16 bytes");
+  EXPECT_EQ(std::string(Plan().run(good, nullptr).message()),
+            "the plan is empty; make it by create()");
+}
+
+TEST(PlanTest, RefusesASmallWorkspace) {
+  const Layer layer(make_desc(4096, 8192, 128), 64, kStreamK);
+  const size_t needed = layer.plan.workspace_size(64);
+  ASSERT_GT(needed, 0u);
+  Buffer out(64 * 4096 * 2);
+  Buffer workspace(needed);
+  RunArgs args = layer.args(out, workspace, 64);
+  args.workspace_size = needed - 1;
+  const Status status = layer.plan.run(args, nullptr);
+  EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
+  EXPECT_NE(std::string(status.message()).find(std::to_string(needed) + " bytes are needed"),
+            std::string::npos)
+      << status.message();
+}
+
+TEST(PlanTest, NoTokensDoNothing) {
+  const Layer layer(make_desc(512, 1024, 128), 1);
+  EXPECT_EQ(layer.plan.workspace_size(0), 0u);
+  EXPECT_TRUE(layer.plan.run(RunArgs(), nullptr).ok());
+}
+
+TEST(PlanTest, KeepsToItsColumns) {
+  const ProblemDesc desc = make_desc(1384, 1024, 128);
+  constexpr int64_t kM = 130;
+  constexpr int64_t kLdo = 1408;
+  const Layer layer(desc, kM);
+  Buffer out(kM * kLdo * 2);
+  out.fill(0xff);
+  Buffer workspace(layer.plan.workspace_size(kM));
+  workspace.fill(0);
+  RunArgs args = layer.args(out, workspace, kM);
+  args.ldo = kLdo;
+  const Status status = layer.plan.run(args, nullptr);
+  ASSERT_TRUE(status.ok()) << status.message();
+  check(cudaDeviceSynchronize(), "the kernel");
+  EXPECT_LE(relative_error(out.get(), kType, layer.ref.get<double>(), kM, desc.n, kLdo),
+            tolerance(kType));
+  const std::vector<uint8_t> bytes = out.to_host();
+  for (int64_t m = 0; m < kM; ++m) {
+    for (int64_t i = (m * kLdo + desc.n) * 2; i < (m + 1) * kLdo * 2; ++i) {
+      ASSERT_EQ(bytes[i], 0xff) << "token " << m;
+    }
+  }
+}
+
+TEST(PlanTest, ReadsStridedActivations) {
+  const Layer layer(make_desc(512, 1024, 128), 64);
+  // The same activations in rows of 2048.
+  Buffer a(64 * 2048 * 2);
+  a.fill(0xff);
+  check(cudaMemcpy2D(a.get(), 2048 * 2, layer.problem.a.get(), 1024 * 2, 1024 * 2, 64,
+                     cudaMemcpyDeviceToDevice),
+        "cudaMemcpy2D");
+  Buffer out(64 * 512 * 2);
+  out.fill(0xff);
+  Buffer workspace(layer.plan.workspace_size(64));
+  workspace.fill(0);
+  RunArgs args = layer.args(out, workspace, 64);
+  args.a = a.get();
+  args.lda = 2048;
+  ASSERT_TRUE(layer.plan.run(args, nullptr).ok());
+  check(cudaDeviceSynchronize(), "the kernel");
+  EXPECT_LE(layer.error(out, 64), tolerance(kType));
+}
+
+TEST(PlanTest, AnswersForeignWeightsWithNaN) {
+  const ProblemDesc desc = make_desc(512, 1024, 128);
+  const Layer layer(desc, 16);
+  const Layer other(make_desc(512, 1024, 64), 16);
+  EXPECT_TRUE(check_prepacked(desc, layer.packed.get(), nullptr).ok());
+  const Status status = check_prepacked(desc, other.packed.get(), nullptr);
+  EXPECT_EQ(status.code(), StatusCode::kMismatch);
+  EXPECT_NE(std::string(status.message()).find("group_size = 64; wanted"), std::string::npos)
+      << status.message();
+
+  Buffer out(16 * 512 * 2);
+  Buffer workspace(layer.plan.workspace_size(16));
+  workspace.fill(0);
+  RunArgs args = layer.args(out, workspace, 16);
+  args.packed = other.packed.get();
+  out.fill(0);
+  ASSERT_TRUE(layer.plan.run(args, nullptr).ok());
+  check(cudaDeviceSynchronize(), "the kernel");
+  const std::vector<uint8_t> bytes = out.to_host();
+  for (size_t i = 0; i < bytes.size(); i += 2) {
+    uint16_t bits;
+    std::memcpy(&bits, &bytes[i], 2);
+    ASSERT_GT(bits & 0x7fff, 0x7f80) << "element " << i / 2 << " is not NaN";
+  }
+  Buffer empty(prepacked_size(desc));
+  empty.fill(0);
+  EXPECT_EQ(check_prepacked(desc, empty.get(), nullptr).code(), StatusCode::kMismatch);
+}
+
+TEST(PlanTest, RunsInAGraphAgainAndAgain) {
+  const Layer layer(make_desc(4096, 4096, 128), 64, kStreamK);
+  Buffer out(64 * 4096 * 2);
+  Buffer workspace(layer.plan.workspace_size(64));
+  workspace.fill(0);
+  cudaStream_t stream;
+  check(cudaStreamCreate(&stream), "cudaStreamCreate");
+  cudaGraph_t graph;
+  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "capture");
+  for (int i = 0; i < 3; ++i) {
+    const Status status = layer.plan.run(layer.args(out, workspace, 64), stream);
+    ASSERT_TRUE(status.ok()) << status.message();
+  }
+  check(cudaStreamEndCapture(stream, &graph), "capture");
+  cudaGraphExec_t executable;
+  check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
+  std::vector<uint8_t> first;
+  for (int i = 0; i < 20; ++i) {
+    check(cudaMemsetAsync(out.get(), 0xff, out.bytes(), stream), "poisoning");
+    check(cudaGraphLaunch(executable, stream), "cudaGraphLaunch");
+    check(cudaStreamSynchronize(stream), "the graph");
+    if (i == 0) first = out.to_host();
+    ASSERT_EQ(out.to_host(), first) << "results must be reproducible";
+  }
+  EXPECT_LE(layer.error(out, 64), tolerance(kType));
+  check(cudaGraphExecDestroy(executable), "cudaGraphExecDestroy");
+  check(cudaGraphDestroy(graph), "cudaGraphDestroy");
+  check(cudaStreamDestroy(stream), "cudaStreamDestroy");
+}
+
+TEST(PlanTest, OnePlanServesThreadsAndStreams) {
+  const Layer layer(make_desc(4096, 4096, 128), 64, kStreamK);
+  std::vector<std::thread> threads;
+  std::vector<double> errors(4, HUGE_VAL);
+  for (size_t i = 0; i < errors.size(); ++i) {
+    threads.emplace_back([&layer, &errors, i] {
+      cudaStream_t stream;
+      check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
+      Buffer out(64 * 4096 * 2);
+      out.fill(0xff);
+      Buffer workspace(layer.plan.workspace_size(64));
+      workspace.fill(0);
+      check(cudaDeviceSynchronize(), "set-up");
+      bool ok = true;
+      for (int run = 0; run < 50; ++run) {
+        ok = ok && layer.plan.run(layer.args(out, workspace, 64), stream).ok();
+      }
+      check(cudaStreamSynchronize(stream), "the kernels");
+      if (ok) errors[i] = layer.error(out, 64);
+      check(cudaStreamDestroy(stream), "cudaStreamDestroy");
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const double error : errors) EXPECT_LE(error, tolerance(kType));
+}
+
+}  // namespace
+}  // namespace machete::testing
