@@ -38,7 +38,7 @@ _COOP = KernelSchedule.TmaWarpSpecializedCooperative
 _SLICED = KernelSchedule.TmaWarpSpecializedSlicedK
 _PERSISTENT = TileScheduler.Persistent
 
-_TYPE_MISTAKES = [
+_TYPE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     (
         {"a": DataType.s8},
         "family s8_u4b8_gsbf16_outbf16, types: a = s8; allowed: bf16, f16",
@@ -78,7 +78,7 @@ _TYPE_MISTAKES = [
     ),
 ]
 
-_SCHEDULE_MISTAKES = [
+_SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     (
         {"tile_shape_mn": (128, 512)},
         "family bf16_u4b8, schedule 128x512_1x1x1_Coop_Tma_StreamK: "
