@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from machete.generator.catalogue import FAMILIES
-from machete.generator.config import ImplConfig, generate_sch_sig, generate_type_option_name
+from machete.generator.config import (
+    ImplConfig,
+    generate_sch_sig,
+    generate_type_option_name,
+    generate_type_signature,
+)
 from machete.generator.constraints import check_families
 from machete.generator.errors import GeneratorError
 from machete.generator.render import family_files, render_family, shard_file, write_files
@@ -64,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     action.add_argument(
         "--starlark", type=Path, metavar="FILE", help="write what Bazel needs to know at loading"
     )
-    action.add_argument("--list", action="store_true", help="print families, schedules and files")
+    action.add_argument(
+        "--list", action="store_true", help="print families, their schedules and files"
+    )
     action.add_argument("--check", action="store_true", help="only check the catalogue")
     parser.add_argument(
         "--catalogue",
@@ -121,6 +128,7 @@ def _place(families: dict[str, ImplConfig], outputs: Sequence[Path]) -> dict[Pat
 def _listing(families: dict[str, ImplConfig], format_: str) -> str:
     listing = {
         name: {
+            "types": [generate_type_signature(family.types)],
             "schedules": sorted(map(generate_sch_sig, family.schedules)),
             "files": [f"{name}/{file}" for file in family_files(family)],
         }
