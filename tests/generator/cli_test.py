@@ -57,9 +57,11 @@ class CommandLineTest(unittest.TestCase):
         root = self.folder / folder
         return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
+    def _listing(self) -> dict[str, dict[str, list[str]]]:
+        return json.loads(self._run("--list", "--format", "json").stdout)
+
     def _files(self, family: str) -> list[Path]:
-        listing = json.loads(self._run("--list", "--format", "json").stdout)
-        return [self.folder / "asked" / file for file in listing[family]["files"]]
+        return [self.folder / "asked" / file for file in self._listing()[family]["files"]]
 
     def test_out_is_the_same_under_every_hash_seed(self) -> None:
         for seed in ("0", "1", "4711"):
@@ -69,7 +71,7 @@ class CommandLineTest(unittest.TestCase):
         self.assertEqual(self._written("0"), self._written("4711"))
 
     def test_list_names_what_out_writes(self) -> None:
-        listing = json.loads(self._run("--list", "--format", "json").stdout)
+        listing = self._listing()
         self._run("--out", "out")
         files = [file for family in listing.values() for file in family["files"]]
         self.assertEqual(sorted(files), sorted(self._written("out")))
@@ -107,17 +109,18 @@ class CommandLineTest(unittest.TestCase):
         self._run("--starlark", "catalogue.bzl")
         names: dict[str, dict[str, list[str]]] = {}
         exec((self.folder / "catalogue.bzl").read_text(), names)
-        listing = json.loads(self._run("--list", "--format", "json").stdout)
         self.assertEqual(
             names["FAMILIES"],
-            {f: [f"impl_{s}.cu" for s in parts["schedules"]] for f, parts in listing.items()},
+            {
+                f: [f"impl_{s}.cu" for s in parts["schedules"]]
+                for f, parts in self._listing().items()
+            },
         )
 
     def test_unknown_family(self) -> None:
-        known = json.loads(self._run("--list", "--format", "json").stdout)
         self.assertEqual(
             self._refusal("--check", "--family", "f16_u4b8", "bf16_u5"),
-            f"machete.generator: family bf16_u5: unknown; allowed: {', '.join(known)}\n",
+            f"machete.generator: family bf16_u5: unknown; allowed: {', '.join(self._listing())}\n",
         )
 
     def test_a_catalogue_of_ones_own(self) -> None:
