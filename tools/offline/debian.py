@@ -103,12 +103,13 @@ def closure(index: Iterable[Package], roots: Iterable[str] = ROOTS) -> list[Pack
 
     apt's own resolver cannot be told to leave out a compiler or a Python.
     """
-    known: dict[str, Package] = {}
-    provider: dict[str, str] = {}
-    for package in index:
-        known.setdefault(package.name, package)
+    packages = list(index)
+    by_name: dict[str, Package] = {}
+    for package in packages:
+        by_name.setdefault(package.name, package)
+    for package in packages:
         for name in package.provides:
-            provider.setdefault(name, package.name)
+            by_name.setdefault(name, package)
 
     chosen: dict[str, Package] = {}
     missing: set[str] = set()
@@ -117,19 +118,17 @@ def closure(index: Iterable[Package], roots: Iterable[str] = ROOTS) -> list[Pack
         name = queue.pop()
         if name in chosen:
             continue
-        if name not in known:
+        if name not in by_name:
             missing.add(name)
             continue
-        chosen[name] = known[name]
-        for relation in known[name].relations.split(","):
+        chosen[name] = by_name[name]
+        for relation in by_name[name].relations.split(","):
             # "name:any (>= 1) | other" gives name and other
             words = [re.split(r"[ (:]", choice.strip())[0] for choice in relation.split("|")]
             choices = [word for word in words if word]
             if not choices or any(SKIP.fullmatch(choice) for choice in choices):
                 continue
-            found = [
-                c if c in known else provider[c] for c in choices if c in {**known, **provider}
-            ]
+            found = [by_name[choice].name for choice in choices if choice in by_name]
             if not found:
                 missing.add(choices[0])
             elif not SKIP.fullmatch(found[0]):
@@ -222,8 +221,9 @@ APT::Sandbox::User "{user_name()}";
                 apt.kill()
                 apt.wait()
         if apt.returncode:
-            reasons = re.findall(r"^E: (.*)$", log.read_text(errors="replace"), re.MULTILINE)
-            raise UnreachableError(f"the download failed: {reasons[0] if reasons else log}")
+            text = log.read_text(errors="replace")
+            reasons = re.findall(r"^E: (.*)$", text, re.MULTILINE)
+            raise InstallError(f"the download failed: {reasons[0] if reasons else text.strip()}")
         progress.finish()
         return sorted(folder.glob("*.deb"))
 
