@@ -88,6 +88,8 @@ def _compile_arguments(ctx, host_compiler, context, cuda_defines):
 
 def _compile(ctx, shared, source, output, inputs):
     args = ctx.actions.args()
+
+    # Names that nvcc would otherwise draw at random; nvcc 12.9 and later know the option.
     args.add(output, format = "--frandom-seed=%s")
     args.add("-c", source)
     args.add("-o", output)
