@@ -1,5 +1,5 @@
-// The warp-specialised kernel: one persistent CTA an SM, a producer thread that keeps the copy
-// engine busy, and consumer warpgroups that dequantise, multiply and store.
+// The warp-specialised kernel: one persistent CTA an SM, producer threads that keep the copy engine
+// busy, and consumer warpgroups that dequantise, multiply and store.
 #pragma once
 
 #include <cutlass/arch/reg_reconfig.h>
@@ -31,7 +31,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   const int rank_n = Shape::kClusterN > 1 ? rank : 0;
   const int rank_k = Shape::kClusterK > 1 ? rank : 0;
 
-  if (threadIdx.x == 0) pipeline.init();
+  if (threadIdx.x == 0) pipeline.init(kProducerWarps);
   if (threadIdx.x == 32) {
     ptx::prefetch_tensor_map(&activations);
     ptx::prefetch_tensor_map(&output);
@@ -39,13 +39,17 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   __syncthreads();
   if constexpr (Shape::kClusterN > 1) ptx::cluster_barrier();  // the barriers of both CTAs exist
 
-  Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
-  Segment segment;
-
   if (warpgroup == Shape::kConsumers) {
     cutlass::arch::warpgroup_reg_dealloc<Shape::kProducerRegisters>();
-    if (thread == 0) {
-      Producer<Shape> producer(params, activations, shared, pipeline, rank_n);
+    const int warp = thread / 32;
+    Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
+    Segment segment;
+    if (thread % 32 == 0 && warp < kWeightWarps) {
+      WeightProducer<Shape> producer(params, shared, pipeline, rank_n);
+      while (walk.next(segment)) producer.load(segment);
+    } else if (thread % 32 == 0 && warp < kProducerWarps) {
+      ActivationProducer<Shape> producer(params, activations, shared, pipeline, rank_n,
+                                         warp - kWeightWarps);
       while (walk.next(segment)) producer.load(segment);
     }
   } else {
@@ -54,12 +58,18 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
                                               thread % 32);
     const Reduction<Shape> reduction(params, shared, warpgroup, thread);
     Epilogue<Types, Shape> epilogue(params, output, shared, warpgroup, thread);
+    Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
+    Segment segment;
     while (walk.next(segment)) {
       const int first_block = (segment.n * Shape::kClusterN + rank_n) * Shape::kTileBlocks +
                               (Shape::kSlicedK ? 0 : warpgroup * Shape::kConsumerBlocks);
       epilogue.prefetch(first_block);
       typename Epilogue<Types, Shape>::Accumulators accumulators;
-      consumer.multiply(segment, accumulators);
+      if (params.groups_per_block == 1) {
+        consumer.template multiply<false>(segment, accumulators);
+      } else {
+        consumer.template multiply<true>(segment, accumulators);
+      }
 
       bool whole = true;  // this warpgroup holds the sum over all of K
       if constexpr (Shape::kSlicedK) whole = reduction.within_cta(accumulators);

@@ -40,6 +40,7 @@ constexpr int kBlockN = 64;   // features: rows of a wgmma instruction
 constexpr int kBlockK = 128;  // input features
 constexpr int kSliceN = 16;   // features of a warp
 constexpr int kSlices = kBlockN / kSliceN;
+constexpr int kPanelBlocks = 4;  // blocks along N that lie next to each other
 constexpr int kMaxGroupsPerBlock = 2;  // group size 64 and up
 constexpr int kScaleBytes = 2;         // of a group scale, whichever 16-bit type
 
@@ -62,8 +63,8 @@ struct RowEntry {
 
 // Sizes and offsets of a packed buffer.
 struct PackedLayout {
-  int64_t n_blocks;
-  int64_t k_blocks;
+  int n_blocks;
+  int k_blocks;
   int groups_per_block;  // along K; groups of 128 and more: 1
   int codes_bytes;       // of a slice
   int slice_bytes;
@@ -86,8 +87,8 @@ MACHETE_HOST_DEVICE constexpr int scale_bytes_per_slice(int groups_per_block) {
 MACHETE_HOST_DEVICE constexpr PackedLayout packed_layout(int bits, int64_t n, int64_t k,
                                                          int64_t group_size) {
   PackedLayout layout = {};
-  layout.n_blocks = ceil_div(n, kBlockN);
-  layout.k_blocks = ceil_div(k, kBlockK);
+  layout.n_blocks = static_cast<int>(ceil_div(n, kPanelBlocks * kBlockN)) * kPanelBlocks;
+  layout.k_blocks = static_cast<int>(ceil_div(k, kBlockK));
   // A group that ends inside a block is the only one there when it spans the whole of K.
   layout.groups_per_block =
       group_size < kBlockK && group_size < k ? static_cast<int>(kBlockK / group_size) : 1;
@@ -96,10 +97,15 @@ MACHETE_HOST_DEVICE constexpr PackedLayout packed_layout(int bits, int64_t n, in
   layout.block_bytes = kSlices * layout.slice_bytes;
   layout.rows_offset = sizeof(PackedHeader);
   layout.blocks_offset =
-      layout.rows_offset + ceil_div(layout.n_blocks * kBlockN * sizeof(RowEntry), 128) * 128;
+      layout.rows_offset + ceil_div(int64_t{layout.n_blocks} * kBlockN * sizeof(RowEntry), 128) * 128;
   layout.total_bytes = layout.blocks_offset +
                        static_cast<size_t>(layout.n_blocks) * layout.k_blocks * layout.block_bytes;
   return layout;
+}
+
+// Where a block lies among the blocks; check_problem() keeps their number within an int.
+MACHETE_HOST_DEVICE constexpr int block_index(int n_block, int k_block, int k_blocks) {
+  return (n_block / kPanelBlocks * k_blocks + k_block) * kPanelBlocks + n_block % kPanelBlocks;
 }
 
 // Tells buffers apart in the kernel: everything that decides how the bytes are read.

@@ -18,12 +18,13 @@ __global__ void pack_rows(PackingSource source, PackedLayout layout, uint8_t* pa
 template <class Types>
 __global__ void pack_blocks(PackingSource source, PackedLayout layout, uint8_t* packed) {
   const auto* rows = reinterpret_cast<const RowEntry*>(packed + layout.rows_offset);
-  const int64_t block = blockIdx.x;
-  auto* words =
-      reinterpret_cast<uint32_t*>(packed + layout.blocks_offset + block * layout.block_bytes);
+  const int n_block = static_cast<int>(blockIdx.x) / layout.k_blocks;
+  const int k_block = static_cast<int>(blockIdx.x) % layout.k_blocks;
+  auto* words = reinterpret_cast<uint32_t*>(
+      packed + layout.blocks_offset +
+      int64_t{block_index(n_block, k_block, layout.k_blocks)} * layout.block_bytes);
   for (int word = threadIdx.x; word < layout.block_bytes / 4; word += blockDim.x) {
-    words[word] =
-        block_word(source, layout, rows, block / layout.k_blocks, block % layout.k_blocks, word);
+    words[word] = block_word(source, layout, rows, n_block, k_block, word);
   }
 }
 
@@ -39,7 +40,7 @@ Status prepack_B(const PrepackArgs& args) {
   constexpr int kThreads = 256;
   const auto row_ctas = static_cast<unsigned>(ceil_div(layout.n_blocks * kBlockN, kThreads));
   pack_rows<Types><<<row_ctas, kThreads, 0, args.stream>>>(source, layout, packed);
-  const auto blocks = static_cast<unsigned>(layout.n_blocks * layout.k_blocks);
+  const auto blocks = static_cast<unsigned>(layout.n_blocks) * layout.k_blocks;
   pack_blocks<Types><<<blocks, kThreads, 0, args.stream>>>(source, layout, packed);
   const cudaError_t error = cudaGetLastError();
   if (error == cudaSuccess) return Status();

@@ -1,5 +1,5 @@
 // What a type pair and a schedule make of a CTA: its warpgroups, registers and shared memory.
-// machete/generator/constraints.py computes the same sizes to refuse what does not fit; every
+// machete/generator/resources.py computes the same sizes to refuse what does not fit; every
 // generated shard asserts that the two agree.
 #pragma once
 
@@ -38,6 +38,8 @@ struct KernelShape {
   static constexpr int kMaxSliceBytes =
       code_bytes_per_slice(info(Types::kB).bits) + scale_bytes_per_slice(kMaxGroupsPerBlock);
   static constexpr int kMaxBlockBytes = kSlices * kMaxSliceBytes;
+  // Blocks that lie next to each other in memory are copied together.
+  static constexpr int kCopyBlocks = kTileBlocks == 3 ? 1 : kTileBlocks;
   static constexpr int kWeightBytes = kTileBlocks * kStageBlocksK * kMaxBlockBytes;
 
   // ---- epilogue: tokens that one store writes, and its staging buffers for each writer

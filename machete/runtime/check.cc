@@ -7,6 +7,7 @@ namespace machete {
 namespace {
 
 constexpr int64_t kMaxExtent = INT32_MAX - 1024;  // tensor maps count in 32 bits; a tile of margin
+constexpr int64_t kMaxWeights = int64_t{1} << 42;  // blocks of 64 x 128, padding included, fit an int
 
 Status invalid_extent(const char* name, int64_t value, int multiple) {
   return Status::failure(StatusCode::kInvalidArgument,
@@ -64,6 +65,11 @@ Status check_problem(const ProblemDesc& desc) {
   }
   if (!is_extent(desc.n, 8)) return invalid_extent("n", desc.n, 8);
   if (!is_extent(desc.k, 16)) return invalid_extent("k", desc.k, 16);
+  if (desc.n * desc.k > kMaxWeights) {
+    return Status::failure(StatusCode::kInvalidArgument,
+                           "n * k = %" PRId64 " * %" PRId64 "; allowed: products up to %" PRId64,
+                           desc.n, desc.k, kMaxWeights);
+  }
   const int64_t g = desc.group_size;
   if (g != desc.k && !(g > 0 && (g == 64 || g % 128 == 0) && desc.k % g == 0)) {
     return Status::failure(StatusCode::kInvalidArgument,

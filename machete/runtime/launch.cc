@@ -67,8 +67,8 @@ Status launch(const KernelEntry& kernel, const MmArgs& args) {
   const auto* packed = static_cast<const uint8_t*>(tensors.packed);
   params.blocks = packed + layout.blocks_offset;
   params.rows = reinterpret_cast<const RowEntry*>(packed + layout.rows_offset);
-  params.n_blocks = static_cast<int>(layout.n_blocks);
-  params.k_blocks = static_cast<int>(layout.k_blocks);
+  params.n_blocks = layout.n_blocks;
+  params.k_blocks = layout.k_blocks;
   params.slice_bytes = layout.slice_bytes;
   params.groups_per_block = layout.groups_per_block;
   params.layout_tag = layout_tag(types, args.N, args.K, layout.groups_per_block);

@@ -24,11 +24,13 @@ Status prepack_B_host(const ProblemDesc& desc, const void* codes, const void* sc
   const size_t rows_bytes = layout.blocks_offset - layout.rows_offset;
   std::memset(rows, 0, rows_bytes);
   for (int64_t n = 0; n < layout.n_blocks * kBlockN; ++n) rows[n] = row_entry(source, layout, n);
-  auto* words = reinterpret_cast<uint32_t*>(bytes + layout.blocks_offset);
-  for (int64_t n_block = 0; n_block < layout.n_blocks; ++n_block) {
-    for (int64_t k_block = 0; k_block < layout.k_blocks; ++k_block) {
+  for (int n_block = 0; n_block < layout.n_blocks; ++n_block) {
+    for (int k_block = 0; k_block < layout.k_blocks; ++k_block) {
+      auto* words = reinterpret_cast<uint32_t*>(
+          bytes + layout.blocks_offset +
+          int64_t{block_index(n_block, k_block, layout.k_blocks)} * layout.block_bytes);
       for (int word = 0; word < layout.block_bytes / 4; ++word) {
-        *words++ = block_word(source, layout, rows, n_block, k_block, word);
+        words[word] = block_word(source, layout, rows, n_block, k_block, word);
       }
     }
   }

@@ -53,7 +53,8 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
   // Evenly: every tile by the same number of clusters, or over all clusters.
   const int even = resident_clusters / rest * rest;
   for (const int sharers : {even, resident_clusters}) {
-    if (sharers <= rest) continue;
+    // A share holds at least one step: who finishes a tile waits for every share of it.
+    if (sharers <= rest || sharers > int64_t{rest} * tiles.k_steps) continue;
     const int steps =
         static_cast<int>(ceil_div(static_cast<int64_t>(rest) * tiles.k_steps, sharers));
     // A share that does not line up with the tiles meets one more helper.

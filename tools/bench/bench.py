@@ -216,6 +216,7 @@ def bench_layer(
         estimate_us = 3 + max(2e-6 * m * layer.n * layer.k / 700, layer.n * layer.k * 0.52 / 2.5e6)
         launches = max(4, min(60, int(3000 / estimate_us)))
         graphs, errors = {}, {}
+        runs = []  # a graph reads their workspaces
         if dense:
             name = "cublas:"
             graphs[name] = graph_of(
@@ -225,6 +226,7 @@ def bench_layer(
         for schedule in schedules:
             name = f"machete:{schedule}"
             run = layer.runner(schedule, a, out)
+            runs.append(run)
             out.fill_(float("nan"))
             run(0)
             torch.cuda.synchronize()
