@@ -41,7 +41,6 @@ _WEIGHT_ONLY_SCHEDULES = (
     _sliced_k(16, cluster_k=2),
     _cooperative(128, 16),
     _sliced_k(32),
-    _cooperative(128, 32),
     _cooperative(256, 32),
     _sliced_k(64),
     _cooperative(128, 64),
@@ -52,21 +51,30 @@ _WEIGHT_ONLY_SCHEDULES = (
     _cooperative(128, 256, cluster_features=2),
 )
 
-# The smallest tile that covers the tokens; wider along the features once those alone fill the GPU.
+# Found by timing every schedule on eight layers of Llama-3 (docs/performance.md). With few tokens the
+# narrowest tile that covers them, along few features because more of those tiles fill the GPU; wide
+# layers have features enough for wide tiles. From 128 tokens on, the largest tile whose last wave is
+# not mostly idle.
 _WEIGHT_ONLY_HEURISTIC = (
-    ("M <= 16 and N >= 32768", _cooperative(128, 16)),
-    ("M <= 16", _sliced_k(16)),
-    ("M <= 32 and N >= 32768", _cooperative(256, 32)),
-    ("M <= 32 and K >= 14336", _cooperative(128, 32)),
-    ("M <= 32", _sliced_k(32)),
-    ("M <= 64 and (N >= 32768 or K >= 28672)", _cooperative(256, 64)),
+    # 66 tiles of 64 features: two CTAs for each on 132 SMs.
+    ("M <= 16 and N <= 4224", _sliced_k(16, cluster_k=2)),
+    ("M <= 16 and N < 16384", _sliced_k(16)),
+    ("M <= 16 and N < 40960", _cooperative(256, 32)),
+    ("M <= 16", _cooperative(128, 16)),
+    ("M <= 32 and N < 10240 and K < 28672", _sliced_k(32)),
+    ("M <= 32", _cooperative(256, 32)),
+    ("M <= 64 and (N >= 10240 or K >= 28672)", _cooperative(256, 64)),
     ("M <= 64 and K >= 14336", _cooperative(128, 64)),
     ("M <= 64", _sliced_k(64)),
-    ("M <= 128 and N <= 4096 and K <= 4096", _cooperative(128, 64)),
-    ("M <= 128 and N >= 32768", _cooperative(256, 128)),
-    ("M <= 384", _cooperative(128, 128)),
-    # 32 tiles of 192 features leave less of the last wave idle than 24 of 256.
-    ("M <= 768 and N == 6144", _cooperative(192, 128)),
+    ("M <= 128 and N <= 4224 and K <= 4096", _sliced_k(64)),
+    ("M <= 128 and N < 24576", _cooperative(128, 128)),
+    ("M <= 128", _cooperative(256, 128)),
+    ("M <= 256 and N >= 10240", _cooperative(128, 256, cluster_features=2)),
+    ("M <= 384 and N < 24576", _cooperative(128, 128)),
+    # One wave of 192 features where 256 would leave a third of the GPU idle.
+    ("M <= 512 and 5120 < N <= 6336", _cooperative(192, 128)),
+    ("M <= 512 and (N <= 6336 or 8448 < N < 16384)", _cooperative(128, 128)),
+    ("M <= 1024 and 4224 < N <= 6336", _cooperative(128, 128)),
     (None, _cooperative(256, 128)),
 )
 

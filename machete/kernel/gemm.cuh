@@ -1,5 +1,5 @@
-// The warp-specialised kernel: one persistent CTA an SM, producer threads that keep the copy engine
-// busy, and consumer warpgroups that dequantise, multiply and store.
+// The warp-specialised kernel: one persistent CTA an SM, a producer thread that keeps the copy
+// engine busy, and consumer warpgroups that dequantise, multiply and store.
 #pragma once
 
 #include <cutlass/arch/reg_reconfig.h>
@@ -31,7 +31,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   const int rank_n = Shape::kClusterN > 1 ? rank : 0;
   const int rank_k = Shape::kClusterK > 1 ? rank : 0;
 
-  if (threadIdx.x == 0) pipeline.init(kProducerWarps);
+  if (threadIdx.x == 0) pipeline.init();
   if (threadIdx.x == 32) {
     ptx::prefetch_tensor_map(&activations);
     ptx::prefetch_tensor_map(&output);
@@ -41,15 +41,10 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
 
   if (warpgroup == Shape::kConsumers) {
     cutlass::arch::warpgroup_reg_dealloc<Shape::kProducerRegisters>();
-    const int warp = thread / 32;
-    Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
-    Segment segment;
-    if (thread % 32 == 0 && warp < kWeightWarps) {
-      WeightProducer<Shape> producer(params, shared, pipeline, rank_n);
-      while (walk.next(segment)) producer.load(segment);
-    } else if (thread % 32 == 0 && warp < kProducerWarps) {
-      ActivationProducer<Shape> producer(params, activations, shared, pipeline, rank_n,
-                                         warp - kWeightWarps);
+    if (thread == 0) {
+      Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
+      Segment segment;
+      Producer<Shape> producer(params, activations, shared, pipeline, rank_n);
       while (walk.next(segment)) producer.load(segment);
     }
   } else {

@@ -40,7 +40,7 @@ constexpr int kBlockN = 64;   // features: rows of a wgmma instruction
 constexpr int kBlockK = 128;  // input features
 constexpr int kSliceN = 16;   // features of a warp
 constexpr int kSlices = kBlockN / kSliceN;
-constexpr int kPanelBlocks = 4;  // blocks along N that lie next to each other
+constexpr int kPanelBlocks = 4;        // blocks along N that lie next to each other
 constexpr int kMaxGroupsPerBlock = 2;  // group size 64 and up
 constexpr int kScaleBytes = 2;         // of a group scale, whichever 16-bit type
 
@@ -96,8 +96,8 @@ MACHETE_HOST_DEVICE constexpr PackedLayout packed_layout(int bits, int64_t n, in
   layout.slice_bytes = layout.codes_bytes + scale_bytes_per_slice(layout.groups_per_block);
   layout.block_bytes = kSlices * layout.slice_bytes;
   layout.rows_offset = sizeof(PackedHeader);
-  layout.blocks_offset =
-      layout.rows_offset + ceil_div(int64_t{layout.n_blocks} * kBlockN * sizeof(RowEntry), 128) * 128;
+  layout.blocks_offset = layout.rows_offset +
+                         ceil_div(int64_t{layout.n_blocks} * kBlockN * sizeof(RowEntry), 128) * 128;
   layout.total_bytes = layout.blocks_offset +
                        static_cast<size_t>(layout.n_blocks) * layout.k_blocks * layout.block_bytes;
   return layout;

@@ -19,10 +19,10 @@ struct RingPosition {
   }
 };
 
-// Two mbarriers a stage: `full` completes when every producer has announced its copies and they have
-// arrived, `empty`
-// when every consumer warp (of every CTA that shares the activations) has read it. One arrival a
-// warp, right after the warp's own wait for its MMAs, frees stages earlier than one a warpgroup.
+// Two mbarriers a stage: `full` completes when the copies announced for it
+// have arrived, `empty` when every consumer warp (of every CTA that shares the activations) has
+// read it. One arrival a warp, right after the warp's own wait for its MMAs, frees stages earlier
+// than one a warpgroup.
 template <class Shape>
 struct Pipeline {
   using Position = RingPosition<Shape::kStages>;
@@ -34,9 +34,9 @@ struct Pipeline {
     return barriers + (Shape::kStages + stage) * 8;
   }
 
-  __device__ __forceinline__ void init(int producers) const {
+  __device__ __forceinline__ void init() const {
     for (int stage = 0; stage < Shape::kStages; ++stage) {
-      ptx::mbarrier_init(full(stage), producers);
+      ptx::mbarrier_init(full(stage), 1);
       ptx::mbarrier_init(empty(stage), 4 * Shape::kConsumers * Shape::kClusterN);
     }
     ptx::fence_mbarrier_init();

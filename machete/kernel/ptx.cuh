@@ -11,8 +11,19 @@
 
 namespace machete::ptx {
 
+// volatile, since the compiler would otherwise compute the address anew, from a special register,
+// in every iteration of the loops.
 MACHETE_DEVICE uint32_t shared_address(const void* pointer) {
-  return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
+  uint32_t address;
+  asm volatile(
+      "{\n"
+      ".reg .u64 window;\n"
+      "cvta.to.shared.u64 window, %1;\n"
+      "cvt.u32.u64 %0, window;\n"
+      "}"
+      : "=r"(address)
+      : "l"(pointer));
+  return address;
 }
 
 // ---- mbarrier

@@ -7,7 +7,8 @@ namespace machete {
 namespace {
 
 constexpr int64_t kMaxExtent = INT32_MAX - 1024;  // tensor maps count in 32 bits; a tile of margin
-constexpr int64_t kMaxWeights = int64_t{1} << 42;  // blocks of 64 x 128, padding included, fit an int
+constexpr int64_t kMaxWeights = int64_t{1}
+                                << 42;  // blocks of 64 x 128, padding included, fit an int
 
 Status invalid_extent(const char* name, int64_t value, int multiple) {
   return Status::failure(StatusCode::kInvalidArgument,

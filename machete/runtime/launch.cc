@@ -54,6 +54,13 @@ Status launch(const KernelEntry& kernel, const MmArgs& args) {
   const PackedLayout layout =
       packed_layout(info(types.b).bits, args.N, args.K, args.desc->group_size);
 
+  const int64_t tiles = ceil_div(args.M, kernel.tile_m) * ceil_div(args.N, kernel.tile_n);
+  if (tiles > INT32_MAX) {
+    return Status::failure(StatusCode::kInvalidArgument,
+                           "m = %lld with n = %lld makes %lld tiles of schedule %s; allowed: %d",
+                           static_cast<long long>(args.M), static_cast<long long>(args.N),
+                           static_cast<long long>(tiles), kernel.name, INT32_MAX);
+  }
   GemmParams params = {};
   params.tiles = plan_tiles(kernel, args.M, args.N, args.K, resident);
   const size_t workspace = workspace_bytes(kernel, params.tiles);

@@ -47,7 +47,7 @@ class CatalogueTest(unittest.TestCase):
                         # Few tokens: the smallest tile that holds them all. Many: tiles large
                         # enough to keep the tensor cores busy.
                         if tokens <= 64:
-                            self.assertTrue(tokens <= tile[1] < max(2 * tokens, 32), tile)
+                            self.assertTrue(tokens <= tile[1] <= max(2 * tokens, 32), tile)
                         elif tokens >= 256:
                             self.assertGreaterEqual(tile[0] * tile[1], 128 * 128)
 

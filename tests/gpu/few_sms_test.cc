@@ -1,5 +1,5 @@
-// Fewer SMs than the plan expects (green contexts, MPS): CTAs that wait for each other's partial sums
-// must not wait for one that has no SM to run on.
+// Fewer SMs than the plan expects (green contexts, MPS): CTAs that wait for each other's partial
+// sums must not wait for one that has no SM to run on.
 #include <cuda.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -11,15 +11,16 @@ namespace machete::testing {
 namespace {
 
 // libcuda comes with the driver, so that its functions are looked up, not linked.
+// libcuda comes with the driver, so that its functions are looked up, not linked.
 template <class Function>
-Function* driver_function(const char* name, Function*) {
+Function driver_function(const char* name) {
   void* found = nullptr;
   cudaDriverEntryPointQueryResult result;
   check(cudaGetDriverEntryPointByVersion(name, &found, 12050, cudaEnableDefault, &result), name);
   if (found == nullptr) throw std::runtime_error(std::string("this driver has no ") + name);
-  return reinterpret_cast<Function*>(found);
+  return reinterpret_cast<Function>(found);
 }
-#define DRIVER(function) driver_function(#function, &function)
+#define DRIVER(function) driver_function<decltype(&function)>(#function)
 
 // A stream that runs on about `count` SMs only.
 CUstream restricted_stream(unsigned count) {
@@ -39,8 +40,7 @@ CUstream restricted_stream(unsigned count) {
   if (DRIVER(cuDevResourceGenerateDesc)(&description, &part, 1) != CUDA_SUCCESS ||
       DRIVER(cuGreenCtxCreate)(&context, description, device, CU_GREEN_CTX_DEFAULT_STREAM) !=
           CUDA_SUCCESS ||
-      DRIVER(cuGreenCtxStreamCreate)(&stream, context, CU_STREAM_NON_BLOCKING, 0) !=
-          CUDA_SUCCESS) {
+      DRIVER(cuGreenCtxStreamCreate)(&stream, context, CU_STREAM_NON_BLOCKING, 0) != CUDA_SUCCESS) {
     throw std::runtime_error("making a green context");
   }
   return stream;

@@ -20,12 +20,17 @@ struct Layer {
 };
 
 constexpr Layer kLayers[] = {
-    {"Llama8B_qkv", 6144, 4096},        {"Llama8B_o", 4096, 4096},
-    {"Llama8B_gate_up", 28672, 4096},   {"Llama8B_down", 4096, 14336},
-    {"Llama70B_qkv", 10240, 8192},      {"Llama70B_o", 8192, 8192},
-    {"Llama70B_gate_up", 57344, 8192},  {"Llama70B_down", 8192, 28672},
+    {"Llama8B_qkv", 6144, 4096},
+    {"Llama8B_o", 4096, 4096},
+    {"Llama8B_gate_up", 28672, 4096},
+    {"Llama8B_down", 4096, 14336},
+    {"Llama70B_qkv", 10240, 8192},
+    {"Llama70B_o", 8192, 8192},
+    {"Llama70B_gate_up", 57344, 8192},
+    {"Llama70B_down", 8192, 28672},
     // Partial blocks and tiles along N and K, an odd number of K blocks for sliced K.
-    {"Partial", 1384, 1520},            {"OneBlock", 8, 16},
+    {"Partial", 1384, 1520},
+    {"OneBlock", 8, 16},
     {"OddBlocks", 128, 192},
 };
 
@@ -55,8 +60,7 @@ TEST_P(GemmTest, MatchesFloat64) {
   reference(problem, ref.get<double>());
   Buffer packed(prepacked_size(desc));
   packed.fill(0xff);
-  Status status =
-      prepack_B(desc, problem.codes.get(), problem.scales.get(), packed.get(), nullptr);
+  Status status = prepack_B(desc, problem.codes.get(), problem.scales.get(), packed.get(), nullptr);
   ASSERT_TRUE(status.ok()) << status.message();
 
   std::vector<const char*> schedules(64);
@@ -94,7 +98,7 @@ TEST_P(GemmTest, MatchesFloat64) {
       ASSERT_TRUE(status.ok()) << status.message();
       check(cudaDeviceSynchronize(), "the kernel");
       EXPECT_LE(relative_error(out.get(), type, ref.get<double>(), m, desc.n, desc.n),
-                tolerance(type));
+                tolerance(type) * (m * desc.n < 1000 ? 2 : 1));  // few errors do not average out
       std::vector<uint8_t> guard(desc.n * 2);
       check(cudaMemcpy(guard.data(), out.get<uint8_t>() + m * desc.n * 2, guard.size(),
                        cudaMemcpyDeviceToHost),

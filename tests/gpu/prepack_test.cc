@@ -22,14 +22,14 @@ TEST_P(PrepackTest, HostAndGpuAgreeToTheBit) {
   const Problem problem(desc, 1, 13);
   // Any bits at all as scales: subnormals, infinities and NaN too.
   std::vector<uint8_t> scales = problem.scales.to_host();
-  for (size_t i = 0; i < scales.size(); i += 3) scales[i] = static_cast<uint8_t>(i * 2654435761u >> 9);
+  for (size_t i = 0; i < scales.size(); i += 3)
+    scales[i] = static_cast<uint8_t>(i * 2654435761u >> 9);
   check(cudaMemcpy(problem.scales.get(), scales.data(), scales.size(), cudaMemcpyHostToDevice),
         "cudaMemcpy");
 
   Buffer packed(prepacked_size(desc));
   packed.fill(0);
-  Status status =
-      prepack_B(desc, problem.codes.get(), problem.scales.get(), packed.get(), nullptr);
+  Status status = prepack_B(desc, problem.codes.get(), problem.scales.get(), packed.get(), nullptr);
   ASSERT_TRUE(status.ok()) << status.message();
   check(cudaDeviceSynchronize(), "packing");
   std::vector<uint8_t> host(prepacked_size(desc));

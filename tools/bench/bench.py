@@ -3,6 +3,8 @@
 
     bench.py --library libmachete_bench.so --csv times.csv
 
+Several libraries, such as two versions of a kernel, are timed against each other in one run.
+
 Method: CUDA graphs of many launches; weights rotated through more than 200 MB, so that each launch
 reads them from memory and not from the 50 MB L2; random data, since zeros draw less power and run
 faster; providers in random order, the median over rounds; from M = 128 on a pause before each
@@ -25,8 +27,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+
+T = TypeVar("T")
 
 LLAMA_LAYERS = (
     "6144x4096,4096x4096,28672x4096,4096x14336,10240x8192,8192x8192,57344x8192,8192x28672"
@@ -35,13 +40,15 @@ TOKENS = "1,16,32,64,128,256,512,1024,2048,4096"
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 TOLERANCES = {"bf16": 3e-3, "f16": 4e-4}
 ROTATE_BYTES = 200e6
-COLUMNS = ("n", "k", "m", "a", "group", "provider", "schedule", "us", "us_min", "rounds", "error")
+COLUMNS = ("n", "k", "m", "a", "group", "provider", "default")
+COLUMNS += ("schedule", "us", "us_min", "rounds", "error")
 
 
 class Library:
     """The C functions of c_api.cc; failures become exceptions with the library's words."""
 
     def __init__(self, path: Path) -> None:
+        self.name = path.stem.removeprefix("lib")
         self._functions = ctypes.CDLL(str(path.resolve()))
         pointer, size, text = ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p
         for name, result, arguments in (
@@ -73,25 +80,40 @@ class Library:
         return [name.decode() for name in names[: self.call("schedules", a.encode(), names, 64)]]
 
 
-class Layer:
-    """Random weights of one layer, packed, in enough copies to miss the L2."""
+class Weights:
+    """Random weights of one layer, as a checkpoint holds them."""
 
-    def __init__(self, library: Library, n: int, k: int, a: str, group: int) -> None:
-        self.library, self.n, self.k, self.a, self.group = library, n, k, a, group
-        group_size = k if group < 0 else group
-        dtype = DTYPES[a]
+    def __init__(self, n: int, k: int, a: str, group: int) -> None:
+        self.n, self.k, self.a, self.group = n, k, a, group
+        self.group_size = k if group < 0 else group
         self.codes = torch.randint(0, 256, (n, k // 2), dtype=torch.uint8, device="cuda")
-        self.scales = ((torch.rand(k // group_size, n, device="cuda") + 0.5) * 0.01).to(dtype)
+        scales = (torch.rand(k // self.group_size, n, device="cuda") + 0.5) * 0.01
+        self.scales = scales.to(DTYPES[a])
+
+    def dequantised(self) -> torch.Tensor:
+        """The weights in float32, n x k."""
+        codes = torch.stack((self.codes & 15, self.codes >> 4), dim=-1).view(self.n, self.k)
+        weights = codes.float() - 8
+        groups = weights.view(self.n, -1, self.group_size)
+        groups *= self.scales.t().float().unsqueeze(-1)
+        return weights
+
+
+class Layer:
+    """The weights, packed by one library, in enough copies to miss the L2."""
+
+    def __init__(self, library: Library, weights: Weights) -> None:
+        self.library = library
+        self.weights = weights
         self.plans: dict[str, ctypes.c_void_p] = {}
-        self.group_size = group_size
         packed = torch.empty(
             int(library.call("packed_size", self.plan(""))), dtype=torch.uint8, device="cuda"
         )
         library.do(
             "prepack",
             self.plan(""),
-            self.codes.data_ptr(),
-            self.scales.data_ptr(),
+            weights.codes.data_ptr(),
+            weights.scales.data_ptr(),
             packed.data_ptr(),
             torch.cuda.current_stream().cuda_stream,
         )
@@ -104,23 +126,15 @@ class Layer:
             handle = ctypes.c_void_p()
             self.library.do(
                 "open",
-                self.a.encode(),
-                self.n,
-                self.k,
-                self.group_size,
+                self.weights.a.encode(),
+                self.weights.n,
+                self.weights.k,
+                self.weights.group_size,
                 schedule.encode() or None,
                 ctypes.byref(handle),
             )
             self.plans[schedule] = handle
         return self.plans[schedule]
-
-    def dequantised(self) -> torch.Tensor:
-        """The weights in float32, n x k."""
-        codes = torch.stack((self.codes & 15, self.codes >> 4), dim=-1).view(self.n, self.k)
-        weights = codes.float() - 8
-        groups = weights.view(self.n, -1, self.group_size)
-        groups *= self.scales.t().float().unsqueeze(-1)
-        return weights
 
     def runner(self, schedule: str, a: torch.Tensor, out: torch.Tensor) -> Callable[[int], None]:
         """A function that launches the product with the i-th copy of the weights."""
@@ -157,10 +171,10 @@ def graph_of(run: Callable[[int], None], launches: int) -> torch.cuda.CUDAGraph:
 
 
 def time_graphs(
-    graphs: dict[str, torch.cuda.CUDAGraph], launches: int, rounds: int, pause: int
-) -> dict[str, list[float]]:
+    graphs: dict[T, torch.cuda.CUDAGraph], launches: int, rounds: int, pause: int
+) -> dict[T, list[float]]:
     """Microseconds a launch, for each round after a first one that only warms up."""
-    times: dict[str, list[float]] = {name: [] for name in graphs}
+    times: dict[T, list[float]] = {name: [] for name in graphs}
     for index in range(rounds + 1):
         for name in random.sample(list(graphs), len(graphs)):
             torch.cuda._sleep(pause)
@@ -199,72 +213,79 @@ def ceilings() -> dict[str, float]:
 
 
 def bench_layer(
-    layer: Layer, tokens: Iterable[int], schedules: list[str], rounds: int, cublas: bool
+    weights: Weights,
+    libraries: list[Library],
+    tokens: Iterable[int],
+    schedules: list[str],
+    rounds: int,
+    cublas: bool,
 ) -> Iterable[dict[str, object]]:
     """Times and checks one layer; yields rows."""
-    weights = layer.dequantised()
-    dtype = DTYPES[layer.a]
+    layers = [Layer(library, weights) for library in libraries]
+    dequantised = weights.dequantised()
+    dtype = DTYPES[weights.a]
     dense: list[torch.Tensor] = []
     if cublas:
-        first = weights.to(dtype)
+        first = dequantised.to(dtype)
         copies = max(2, math.ceil(ROTATE_BYTES / (first.numel() * 2)))
         dense = [first] + [first.clone() for _ in range(copies - 1)]
     for m in tokens:
-        a = torch.randn(m, layer.k, device="cuda").to(dtype)
-        reference = a.float() @ weights.t()
-        out = torch.empty(m, layer.n, device="cuda", dtype=dtype)
-        estimate_us = 3 + max(2e-6 * m * layer.n * layer.k / 700, layer.n * layer.k * 0.52 / 2.5e6)
+        a = torch.randn(m, weights.k, device="cuda").to(dtype)
+        reference = a.float() @ dequantised.t()
+        out = torch.empty(m, weights.n, device="cuda", dtype=dtype)
+        size = weights.n * weights.k
+        estimate_us = 3 + max(2e-6 * m * size / 700, size * 0.52 / 2.5e6)
         launches = max(4, min(60, int(3000 / estimate_us)))
-        graphs, errors = {}, {}
-        runs = []  # a graph reads their workspaces
+        providers: dict[tuple[str, str], Callable[[int], None]] = {}
         if dense:
-            name = "cublas:"
-            graphs[name] = graph_of(
-                lambda i, a=a, out=out: torch.mm(a, dense[i % len(dense)].t(), out=out), launches
+            providers["cublas", ""] = lambda i, a=a, out=out: torch.mm(
+                a, dense[i % len(dense)].t(), out=out
             )
-            errors[name] = relative_error(out, reference)
-        for schedule in schedules:
-            name = f"machete:{schedule}"
-            run = layer.runner(schedule, a, out)
-            runs.append(run)
+        for layer in layers:
+            for schedule in schedules:
+                providers[layer.library.name, schedule] = layer.runner(schedule, a, out)
+        graphs, errors = {}, {}
+        for name, run in providers.items():
             out.fill_(float("nan"))
             run(0)
             torch.cuda.synchronize()
             errors[name] = relative_error(out, reference)
             graphs[name] = graph_of(run, launches)
+        chosen = {
+            layer.library.name: layer.library.call("schedule", layer.plan(""), m).decode()
+            for layer in layers
+        }
         pause = 15_000_000 if m >= 1024 else 2_000_000 if m >= 128 else 200_000
-        for name, us in time_graphs(graphs, launches, rounds, pause).items():
-            provider, _, schedule = name.partition(":")
-            used = schedule
-            if provider == "machete" and not schedule:
-                provider = "machete_default"
-                used = layer.library.call("schedule", layer.plan(""), m).decode()
+        for (provider, schedule), us in time_graphs(graphs, launches, rounds, pause).items():
             yield {
-                "n": layer.n,
-                "k": layer.k,
+                "n": weights.n,
+                "k": weights.k,
                 "m": m,
-                "a": layer.a,
-                "group": layer.group,
+                "a": weights.a,
+                "group": weights.group,
                 "provider": provider,
-                "schedule": used,
+                "default": int(provider in chosen and not schedule),
+                "schedule": schedule or chosen.get(provider, ""),
                 "us": round(statistics.median(us), 3),
                 "us_min": round(min(us), 3),
                 "rounds": len(us),
-                "error": f"{errors[name]:.2e}",
+                "error": f"{errors[provider, schedule]:.2e}",
             }
 
 
 def parse() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", type=Path, required=True, help="libmachete_bench.so")
+    parser.add_argument(
+        "--library", type=Path, required=True, nargs="+", help="libmachete_bench.so, or several"
+    )
     parser.add_argument("--csv", type=Path, required=True, help="where the times go")
     parser.add_argument("--layers", default=LLAMA_LAYERS, help="NxK, separated by commas")
     parser.add_argument("--tokens", default=TOKENS, help="values of M, separated by commas")
     parser.add_argument("--a", default="bf16", help="activations: bf16, f16, separated by commas")
     parser.add_argument("--groups", default="128", help="group sizes, -1 for K, with commas")
     parser.add_argument(
-        "--schedules", default="", help='beside the heuristic: "all", or names with commas'
+        "--schedules", default="", help='names with commas, "" for the heuristic, or "all"'
     )
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--no-cublas", action="store_true", help="leave cuBLAS out")
@@ -275,7 +296,7 @@ def main() -> int:
     """Runs the benchmark."""
     options = parse()
     torch.backends.cuda.matmul.allow_tf32 = False
-    library = Library(options.library)
+    libraries = [Library(path) for path in options.library]
     started = time.time()
     machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, **ceilings()}
     print(json.dumps(machine), flush=True)
@@ -286,47 +307,48 @@ def main() -> int:
         for layer_name in options.layers.split(","):
             n, k = map(int, layer_name.split("x"))
             for a in options.a.split(","):
-                schedules = library.schedules(a) if options.schedules == "all" else []
-                if options.schedules not in ("", "all"):
-                    schedules = options.schedules.split(",")
+                schedules = options.schedules.split(",")
+                if options.schedules == "all":
+                    schedules = ["", *libraries[0].schedules(a)]
                 for group in map(int, options.groups.split(",")):
-                    layer = Layer(library, n, k, a, group)
-                    rows = bench_layer(
-                        layer,
+                    weights = Weights(n, k, a, group)
+                    rows = []
+                    for row in bench_layer(
+                        weights,
+                        libraries,
                         map(int, options.tokens.split(",")),
-                        ["", *schedules],
+                        schedules,
                         options.rounds,
                         not options.no_cublas,
-                    )
-                    cells: dict[object, list[dict[str, object]]] = {}
-                    for row in rows:
+                    ):
                         writer.writerow(row)
-                        cells.setdefault(row["m"], []).append(row)
-                        if row["provider"] != "cublas" and not (
-                            float(str(row["error"])) <= TOLERANCES[a]
-                        ):
+                        rows.append(row)
+                        if not float(str(row["error"])) <= TOLERANCES[a]:
                             bad += 1
                             print("WRONG", row)
                     file.flush()
-                    print_layer(layer, cells)
-                    del layer, rows
+                    print_layer(weights, rows)
                     torch.cuda.empty_cache()
     print(f"{bad} wrong results; {time.time() - started:.0f} s")
     return 1 if bad else 0
 
 
-def print_layer(layer: Layer, cells: dict[object, list[dict[str, object]]]) -> None:
-    """One line for each M: the default, cuBLAS, and the fastest schedules."""
-    print(f"{layer.n}x{layer.k} {layer.a} group {layer.group}")
-    for m, rows in cells.items():
-        default = next(row for row in rows if row["provider"] == "machete_default")
-        cublas = next((row for row in rows if row["provider"] == "cublas"), None)
-        named = sorted(
-            (row for row in rows if row["provider"] == "machete"), key=lambda row: row["us"]
-        )
-        text = f"  M {m:5} {default['us']:8.2f} us {default['schedule']}"
-        if cublas:
-            text += f"  {cublas['us'] / default['us']:.2f}x cuBLAS {cublas['us']:.2f}"
+def print_layer(weights: Weights, rows: list[dict[str, object]]) -> None:
+    """One line for each M and library: the default, cuBLAS, and the fastest schedules."""
+    print(f"{weights.n}x{weights.k} {weights.a} group {weights.group}")
+    for m, provider in dict.fromkeys((row["m"], row["provider"]) for row in rows):
+        if provider == "cublas":
+            continue
+        cell = [row for row in rows if row["m"] == m]
+        mine = sorted((row for row in cell if row["provider"] == provider), key=lambda r: r["us"])
+        text = f"  M {m:5} {provider}"
+        for row in mine:
+            if row["default"]:
+                text += f" {row['us']:8.2f} us {row['schedule']}"
+                for other in cell:
+                    if other["provider"] == "cublas":
+                        text += f"  {other['us'] / row['us']:.2f}x cuBLAS {other['us']:.2f}"
+        named = [row for row in mine if not row["default"]]
         text += "".join(f" | {row['schedule']} {row['us']:.2f}" for row in named[:4])
         print(text, flush=True)
 

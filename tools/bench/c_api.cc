@@ -23,14 +23,8 @@ machete::ProblemDesc make_desc(const char* a, int64_t n, int64_t k, int64_t grou
   using machete::DataType;
   const DataType type = std::string(a) == "f16" ? DataType::kF16 : DataType::kBF16;
   machete::ProblemDesc desc;
-  desc.types = {type,
-                DataType::kU4B8,
-                type,
-                DataType::kVoid,
-                DataType::kVoid,
-                DataType::kVoid,
-                type,
-                DataType::kF32};
+  desc.types = {type, DataType::kU4B8, type, DataType::kVoid, DataType::kVoid, DataType::kVoid,
+                type, DataType::kF32};
   desc.n = n;
   desc.k = k;
   desc.group_size = group_size;

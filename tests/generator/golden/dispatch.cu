@@ -9,7 +9,6 @@ namespace machete::bf16_u4b8 {
 extern const KernelEntry kEntry_128x128_1x1x1_Coop_Tma_StreamK;
 extern const KernelEntry kEntry_128x16_1x1x1_Coop_Tma_StreamK;
 extern const KernelEntry kEntry_128x256_2x1x1_Coop_Tma_StreamK;
-extern const KernelEntry kEntry_128x32_1x1x1_Coop_Tma_StreamK;
 extern const KernelEntry kEntry_128x64_1x1x1_Coop_Tma_StreamK;
 extern const KernelEntry kEntry_192x128_1x1x1_Coop_Tma_StreamK;
 extern const KernelEntry kEntry_256x128_1x1x1_Coop_Tma_StreamK;
@@ -28,7 +27,6 @@ const KernelEntry* const kSchedules[] = {
     &kEntry_128x128_1x1x1_Coop_Tma_StreamK,
     &kEntry_128x16_1x1x1_Coop_Tma_StreamK,
     &kEntry_128x256_2x1x1_Coop_Tma_StreamK,
-    &kEntry_128x32_1x1x1_Coop_Tma_StreamK,
     &kEntry_128x64_1x1x1_Coop_Tma_StreamK,
     &kEntry_192x128_1x1x1_Coop_Tma_StreamK,
     &kEntry_256x128_1x1x1_Coop_Tma_StreamK,
@@ -41,18 +39,23 @@ const KernelEntry* const kSchedules[] = {
 };
 
 const KernelEntry& default_schedule(int64_t M, int64_t N, int64_t K) {
-  if (M <= 16 && N >= 32768) return kEntry_128x16_1x1x1_Coop_Tma_StreamK;
-  if (M <= 16) return kEntry_64x16_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 32 && N >= 32768) return kEntry_256x32_1x1x1_Coop_Tma_StreamK;
-  if (M <= 32 && K >= 14336) return kEntry_128x32_1x1x1_Coop_Tma_StreamK;
-  if (M <= 32) return kEntry_64x32_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 64 && (N >= 32768 || K >= 28672)) return kEntry_256x64_1x1x1_Coop_Tma_StreamK;
+  if (M <= 16 && N <= 4224) return kEntry_64x16_1x1x2_SlicedK_Tma_Persistent;
+  if (M <= 16 && N < 16384) return kEntry_64x16_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 16 && N < 40960) return kEntry_256x32_1x1x1_Coop_Tma_StreamK;
+  if (M <= 16) return kEntry_128x16_1x1x1_Coop_Tma_StreamK;
+  if (M <= 32 && N < 10240 && K < 28672) return kEntry_64x32_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 32) return kEntry_256x32_1x1x1_Coop_Tma_StreamK;
+  if (M <= 64 && (N >= 10240 || K >= 28672)) return kEntry_256x64_1x1x1_Coop_Tma_StreamK;
   if (M <= 64 && K >= 14336) return kEntry_128x64_1x1x1_Coop_Tma_StreamK;
   if (M <= 64) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 128 && N <= 4096 && K <= 4096) return kEntry_128x64_1x1x1_Coop_Tma_StreamK;
-  if (M <= 128 && N >= 32768) return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 384) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 768 && N == 6144) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 128 && N <= 4224 && K <= 4096) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 128 && N < 24576) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 128) return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 256 && N >= 10240) return kEntry_128x256_2x1x1_Coop_Tma_StreamK;
+  if (M <= 384 && N < 24576) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 512 && (N > 5120 && N <= 6336)) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 512 && (N <= 6336 || (N > 8448 && N < 16384))) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 1024 && (N > 4224 && N <= 6336)) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
   return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
 }
 
