@@ -37,8 +37,22 @@ def _pic_library_impl(ctx):
         owner = ctx.label,
         libraries = depset(libraries),
     )]))
+    checked = ctx.actions.declare_file(ctx.label.name + ".checked")
+    arguments = ctx.actions.args()
+    arguments.add(checked)
+    arguments.add_all(archives)
+    ctx.actions.run(
+        executable = ctx.executable._check_shards,
+        arguments = [arguments],
+        inputs = archives,
+        outputs = [checked],
+        mnemonic = "CheckShards",
+        progress_message = "Checking the machine code of %{label}",
+    )
     return [
         DefaultInfo(files = depset(archives)),
+        # Run by every build of this library or of what depends on it; nothing waits for it.
+        OutputGroupInfo(_validation = depset([checked])),
         cc_common.merge_cc_infos(
             direct_cc_infos = [CcInfo(linking_context = own)],
             cc_infos = [CcInfo(linking_context = dep[CcInfo].linking_context) for dep in ctx.attr.deps],
@@ -57,6 +71,12 @@ pic_library = rule(
             doc = "The cuda_libraries; what they depend on is not linked by way of them.",
             mandatory = True,
             providers = [OutputGroupInfo],
+        ),
+        "_check_shards": attr.label(
+            doc = "Fails the build where the compiler could not keep the tensor cores busy.",
+            cfg = "exec",
+            default = "//machete/private:check_shards",
+            executable = True,
         ),
     },
     fragments = ["cpp"],

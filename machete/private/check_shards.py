@@ -1,0 +1,83 @@
+"""Refuses compiled kernels whose tensor core instructions are serialised.
+
+    check_shards.py STAMP ARCHIVE...
+
+When ptxas cannot keep several wgmma in flight (its messages C7508, C7510, C7511 and others) it says
+so as information, which no option of nvcc turns into an error, and the kernel runs at a fraction of
+its speed. It then puts every wgmma between a WARPGROUP.ARRIVE and a WARPGROUP.DEPBAR of its own,
+where a good kernel has one ARRIVE for several. So the instructions themselves are counted.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+EM_CUDA = 190
+INSTRUCTION_BYTES = 16
+# Of sm_90: the lowest 16 bits of an HGMMA, the lowest 64 of a WARPGROUP.ARRIVE.
+HGMMA = 0x7DF0
+ARRIVE = 0x79C5
+
+
+def cubins(data: bytes) -> Iterator[bytes]:
+    """The device programs in a host object or archive, each from its first byte on."""
+    at = data.find(b"\x7fELF")
+    while at >= 0:
+        if struct.unpack_from("<H", data, at + 18) == (EM_CUDA,):
+            yield data[at:]
+        at = data.find(b"\x7fELF", at + 4)
+
+
+def functions(cubin: bytes) -> Iterator[tuple[str, bytes]]:
+    """Name and machine code of every function of a device program."""
+    (table,) = struct.unpack_from("<Q", cubin, 40)
+    size, count, names = struct.unpack_from("<HHH", cubin, 58)
+    # Of a section: name, offset of its bytes and their number.
+    sections = []
+    for index in range(count):
+        name, _, _, _, offset, length = struct.unpack_from("<IIQQQQ", cubin, table + index * size)
+        sections.append((name, offset, length))
+    _, strings, _ = sections[names]
+    for name, offset, length in sections:
+        text = cubin[strings + name : cubin.index(b"\0", strings + name)].decode()
+        if text.startswith(".text."):
+            yield text.removeprefix(".text."), cubin[offset : offset + length]
+
+
+def is_serialised(code: bytes) -> bool:
+    """Whether most wgmma of a function have an ARRIVE of their own."""
+    words = [
+        struct.unpack_from("<Q", code, at)[0]
+        for at in range(0, len(code) - INSTRUCTION_BYTES + 1, INSTRUCTION_BYTES)
+    ]
+    mma = sum(word & 0xFFFF == HGMMA for word in words)
+    arrive = sum(word == ARRIVE for word in words)
+    return mma > 0 and mma < 2 * arrive
+
+
+def main() -> int:
+    """Checks the archives; writes the stamp if all is well."""
+    stamp, *archives = map(Path, sys.argv[1:])
+    bad = [
+        name
+        for archive in archives
+        for cubin in cubins(archive.read_bytes())
+        for name, code in functions(cubin)
+        if is_serialised(code)
+    ]
+    for name in bad:
+        print(
+            f"{name}: ptxas serialised its wgmma instructions (C7508, C7510 or C7511; the compiler's "
+            "output says why). Allowed: several in flight.",
+            file=sys.stderr,
+        )
+    if not bad:
+        stamp.touch()
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
