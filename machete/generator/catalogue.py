@@ -58,7 +58,6 @@ _WEIGHT_ONLY_SCHEDULES = (
 _WEIGHT_ONLY_HEURISTIC = (
     # 66 tiles of 64 features: two CTAs for each on 132 SMs.
     ("M <= 16 and N <= 4224", _sliced_k(16, cluster_k=2)),
-    ("M <= 16 and N <= 6336", _cooperative(128, 16)),
     ("M <= 16 and N < 16384", _sliced_k(16)),
     ("M <= 16 and N < 40960", _cooperative(256, 32)),
     ("M <= 16", _cooperative(128, 16)),

@@ -9,12 +9,11 @@ namespace {
 // to measurements of 100 cells (six layers of Llama-3, M from 1 to 4096, every tile shape whole,
 // shared and evenly split): it picks the fastest within 0.2 % on average, 4 % at worst.
 constexpr double kIngest = 38e3;         // bytes of weights and activations an SM takes in
-constexpr double kStream = 2.4e6;        // bytes of weights the device streams
+constexpr double kStream = 2.7e6;        // bytes of weights the device streams
 constexpr double kMultiply = 5.5e6;      // floating-point operations of an SM
-constexpr double kHandOver = 0.25;       // flag and latency of handing over partial sums
+constexpr double kHandOver = 1.25;       // flag and latency of handing over partial sums
 constexpr double kHandOverBytes = 20e3;  // bytes of partial sums handed over
-// Where several tiles along M read the same weights, CTAs at different places along K share less in
-// L2: dividing tiles must promise this much.
+// Dividing tiles must promise this much, since CTAs at different places along K share less in L2.
 constexpr double kWorthSharing = 0.95;
 
 double step_time(const KernelEntry& kernel, const TileParams& tiles, int clusters) {
@@ -50,7 +49,7 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
   const int waves = total / resident_clusters;
   const double full_waves = waves * tiles.k_steps * step_time(kernel, tiles, resident_clusters);
   const double alone = full_waves + tiles.k_steps * step_time(kernel, tiles, rest);
-  double best = tiles.tiles_m > 1 ? alone * kWorthSharing : alone;
+  double best = alone * kWorthSharing;
   // Evenly: every tile by the same number of clusters, or over all clusters.
   const int even = resident_clusters / rest * rest;
   for (const int sharers : {even, resident_clusters}) {

@@ -40,7 +40,6 @@ const KernelEntry* const kSchedules[] = {
 
 const KernelEntry& default_schedule(int64_t M, int64_t N, int64_t K) {
   if (M <= 16 && N <= 4224) return kEntry_64x16_1x1x2_SlicedK_Tma_Persistent;
-  if (M <= 16 && N <= 6336) return kEntry_128x16_1x1x1_Coop_Tma_StreamK;
   if (M <= 16 && N < 16384) return kEntry_64x16_1x1x1_SlicedK_Tma_StreamK;
   if (M <= 16 && N < 40960) return kEntry_256x32_1x1x1_Coop_Tma_StreamK;
   if (M <= 16) return kEntry_128x16_1x1x1_Coop_Tma_StreamK;
