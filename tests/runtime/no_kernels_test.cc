@@ -1,0 +1,68 @@
+// A program that links the library and no family.
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "machete/machete.h"
+
+namespace machete {
+namespace {
+
+ProblemDesc make_desc(DataType a) {
+  ProblemDesc desc;
+  desc.types = {a, DataType::kU4B8, a, DataType::kVoid, DataType::kVoid, DataType::kVoid,
+                a, DataType::kF32};
+  desc.n = 64;
+  desc.k = 128;
+  desc.group_size = 128;
+  return desc;
+}
+
+TEST(NoKernels, SaysWhatToLink) {
+  const char* const bf16 =
+      "no kernels for a = bf16, b = u4b8 in this build; link //machete:kernels or the family of "
+      "these types";
+  const char* const f16 =
+      "no kernels for a = f16, b = u4b8 in this build; link //machete:kernels or the family of "
+      "these types";
+  for (const auto& [type, message] :
+       {std::pair(DataType::kBF16, bf16), std::pair(DataType::kF16, f16)}) {
+    const ProblemDesc desc = make_desc(type);
+    const char* name = "untouched";
+    EXPECT_EQ(supported_schedules(desc, &name, 1), 0);
+    EXPECT_STREQ(name, "untouched");
+    Plan plan;
+    for (const Status& status : {can_implement(desc), can_implement(desc, "128x32"),
+                                 prepack_B(desc, nullptr, nullptr, nullptr, nullptr),
+                                 Plan::create(desc, PlanOptions(), &plan)}) {
+      EXPECT_EQ(status.code(), StatusCode::kUnsupported);
+      EXPECT_STREQ(status.message(), message);
+    }
+    EXPECT_EQ(plan.schedule(1), nullptr);
+  }
+}
+
+// What is wrong with any build comes first.
+TEST(NoKernels, RefusesWrongSizesAsEver) {
+  ProblemDesc desc = make_desc(DataType::kBF16);
+  desc.n = 12;
+  EXPECT_STREQ(can_implement(desc).message(),
+               "n = 12; allowed: positive multiples of 8 up to 2147482623");
+}
+
+TEST(NoKernels, PacksOnTheHost) {
+  const ProblemDesc desc = make_desc(DataType::kF16);
+  const std::vector<uint8_t> codes(64 * 128 / 2, 0x88);
+  const std::vector<uint16_t> scales(64, 0x3c00);
+  std::vector<uint8_t> packed(prepacked_size(desc));
+  ASSERT_FALSE(packed.empty());
+  const Status status = prepack_B_host(desc, codes.data(), scales.data(), packed.data());
+  EXPECT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(std::string(packed.begin(), packed.begin() + 4), "MCHT");
+}
+
+}  // namespace
+}  // namespace machete

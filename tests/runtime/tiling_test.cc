@@ -1,0 +1,355 @@
+// How products are dealt out: every K step once, and no cluster waits for what never comes. Plays
+// launches on the host, by the rules that machete/kernel/tile_scheduler.cuh and reduction.cuh
+// state.
+#include "machete/runtime/tiling.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace machete {
+namespace {
+
+constexpr int64_t kM[] = {1, 16, 17, 100, 300, 1025};
+constexpr int64_t kN[] = {8, 64, 576, 2056, 8448};
+constexpr int64_t kK[] = {16, 128, 272, 1024, 4096, 14336};
+constexpr int kResident[] = {1, 7, 66, 132};
+
+struct Problem {
+  KernelEntry kernel;
+  int64_t m;
+  int64_t n;
+  int64_t k;
+  int resident;
+};
+
+std::string describe(const Problem& p) {
+  return "tile " + std::to_string(p.kernel.tile_n) + " x " + std::to_string(p.kernel.tile_m) +
+         ", cluster " + std::to_string(p.kernel.cluster_n) + " x " +
+         std::to_string(p.kernel.cluster_k) +
+         (p.kernel.scheduler == TileScheduler::kStreamK ? ", stream-K" : ", persistent") +
+         ", m = " + std::to_string(p.m) + ", n = " + std::to_string(p.n) +
+         ", k = " + std::to_string(p.k) + ", resident = " + std::to_string(p.resident);
+}
+
+std::string describe(const TileParams& t) {
+  return std::to_string(t.tiles_m) + " x " + std::to_string(t.tiles_n) + " tiles of " +
+         std::to_string(t.k_steps) + " steps, " + std::to_string(t.clusters) + " clusters, " +
+         std::to_string(t.shared_tiles) + " tiles shared by " + std::to_string(t.sharers);
+}
+
+// Sizes as machete/kernel/shape.cuh has them.
+KernelEntry make_kernel(int tile_n, int tile_m, int cluster_n, int cluster_k,
+                        TileScheduler scheduler) {
+  const bool sliced_k = tile_n == 64;
+  KernelEntry kernel = {};
+  kernel.name = "";
+  kernel.tile_n = tile_n;
+  kernel.tile_m = tile_m;
+  kernel.cluster_n = cluster_n;
+  kernel.cluster_k = cluster_k;
+  kernel.stage_k = sliced_k ? 256 : 128;
+  kernel.stage_bytes = kernel.stage_k * (tile_m * 2 + tile_n * 33 / 64);
+  kernel.store_m = std::min(tile_m, 32);
+  kernel.writers = sliced_k ? 1 : tile_n == 192 ? 3 : 2;
+  kernel.partial_bytes = tile_n * tile_m * 4;
+  kernel.scheduler = scheduler;
+  return kernel;
+}
+
+std::vector<KernelEntry> kernels() {
+  std::vector<KernelEntry> made;
+  for (const int tile_n : {64, 128, 192, 256}) {
+    for (const int tile_m : {16, 32, 64, 128, 256}) {
+      for (const int cluster_n : {1, 2}) {
+        made.push_back(make_kernel(tile_n, tile_m, cluster_n, 1, TileScheduler::kStreamK));
+        made.push_back(make_kernel(tile_n, tile_m, cluster_n, 1, TileScheduler::kPersistent));
+      }
+      // Clusters along K are for whole tiles only.
+      made.push_back(make_kernel(tile_n, tile_m, 1, 2, TileScheduler::kPersistent));
+    }
+  }
+  return made;
+}
+
+template <class Function>
+void for_each_problem(Function function) {
+  for (const KernelEntry& kernel : kernels()) {
+    for (const int64_t m : kM) {
+      for (const int64_t n : kN) {
+        for (const int64_t k : kK) {
+          for (const int resident : kResident) {
+            function(Problem{kernel, m, n, k, resident});
+            if (::testing::Test::HasFatalFailure()) return;
+          }
+        }
+      }
+    }
+  }
+}
+
+struct Segment {
+  int tile;
+  int k_begin;
+  int k_end;
+  bool shared;
+};
+
+// The first of a cluster's K steps, all steps of the shared tiles laid end to end.
+int64_t share_begin(const TileParams& tiles, int cluster) {
+  return int64_t{tiles.shared_tiles} * tiles.k_steps * cluster / tiles.sharers;
+}
+
+// What CTA `rank_k` of a cluster works on, in order: its share from the back, then whole tiles.
+std::vector<Segment> walk(const TileParams& tiles, int cluster, int rank_k, int cluster_k) {
+  std::vector<Segment> segments;
+  if (cluster < tiles.sharers) {
+    const int64_t begin = share_begin(tiles, cluster);
+    int64_t end = share_begin(tiles, cluster + 1);
+    while (begin < end) {
+      const int64_t tile = (end - 1) / tiles.k_steps;
+      const int64_t from = std::max(begin, tile * tiles.k_steps);
+      segments.push_back({static_cast<int>(tile), static_cast<int>(from - tile * tiles.k_steps),
+                          static_cast<int>(end - tile * tiles.k_steps), true});
+      end = from;
+    }
+  }
+  for (int tile = tiles.shared_tiles + cluster; tile < tiles.tiles_m * tiles.tiles_n;
+       tile += tiles.clusters) {
+    segments.push_back({tile, tiles.k_steps * rank_k / cluster_k,
+                        tiles.k_steps * (rank_k + 1) / cluster_k, false});
+  }
+  return segments;
+}
+
+// As SegmentWalk::helpers().
+int count_helpers(const TileParams& tiles, int cluster, const Segment& segment) {
+  if (segment.k_begin == 0) return 0;
+  int count = 1;
+  while (share_begin(tiles, cluster - count) > int64_t{segment.tile} * tiles.k_steps) ++count;
+  return count;
+}
+
+// What the grid of problems came across, so that no property holds for want of cases.
+struct Tally {
+  int shared = 0;             // products with shared tiles
+  int shared_then_whole = 0;  // and with whole tiles after them
+  int uneven = 0;             // and with shares that straddle tiles
+  int many_helpers = 0;       // and with three clusters or more a tile
+};
+
+// Runs the clusters of a launch one after the other, lowest first, which is the least that a device
+// promises. The first broken rule, or nothing.
+std::optional<std::string> play(const KernelEntry& kernel, const TileParams& tiles, Tally* tally) {
+  const int total = tiles.tiles_m * tiles.tiles_n;
+  // The kernel counts them in 32 bits.
+  if (share_begin(tiles, tiles.sharers) > INT32_MAX) return "too many steps to share";
+  std::vector<int> covered(total);             // K steps of each tile, from the front
+  std::vector<int> lower(tiles.shared_tiles);  // clusters with a segment of a tile so far
+  std::vector<std::optional<Segment>> slots(tiles.clusters);  // handed over, not yet collected
+  int highest_slot = -1;
+  int largest_share = 0;
+  int smallest_share = tiles.k_steps;
+  bool straddles = false;
+  bool many_helpers = false;
+
+  for (int cluster = 0; cluster < tiles.clusters; ++cluster) {
+    const auto broken = [&](const char* rule, const Segment& segment) {
+      return std::string(rule) + ": cluster " + std::to_string(cluster) + ", tile " +
+             std::to_string(segment.tile) + ", steps " + std::to_string(segment.k_begin) + " to " +
+             std::to_string(segment.k_end);
+    };
+    for (int rank_k = 0; rank_k < kernel.cluster_k; ++rank_k) {
+      const std::vector<Segment> segments = walk(tiles, cluster, rank_k, kernel.cluster_k);
+      if (segments.empty()) return "no work for cluster " + std::to_string(cluster);
+      int shared_segments = 0;
+      int handed_over = 0;
+      int share = 0;
+      for (const Segment& segment : segments) {
+        if (segment.tile < 0 || segment.tile >= total) return broken("no such tile", segment);
+        // Lower clusters hold the earlier steps, so each segment goes on where the last one ended.
+        if (segment.k_begin != covered[segment.tile]) {
+          return broken("steps left out, repeated or out of order", segment);
+        }
+        covered[segment.tile] = segment.k_end;
+        // CTAs that split K may have nothing of a short one.
+        if (kernel.cluster_k == 1 && segment.k_begin >= segment.k_end) {
+          return broken("no steps", segment);
+        }
+        if (!segment.shared) continue;
+
+        ++shared_segments;
+        share += segment.k_end - segment.k_begin;
+        if (segment.k_end < tiles.k_steps) {
+          ++handed_over;
+          slots[cluster] = segment;
+          highest_slot = cluster;
+        } else {
+          const int helpers = count_helpers(tiles, cluster, segment);
+          if (helpers != lower[segment.tile]) return broken("helpers miscounted", segment);
+          many_helpers |= helpers >= 2;
+          int reached = segment.k_begin;
+          for (int h = 1; h <= helpers; ++h) {
+            if (cluster - h < 0) return broken("a helper below the first cluster", segment);
+            std::optional<Segment>& slot = slots[cluster - h];
+            if (!slot) return broken("waits for a cluster that has not handed over", segment);
+            if (slot->tile != segment.tile || slot->k_end != reached) {
+              return broken("collects another segment than the one before", segment);
+            }
+            reached = slot->k_begin;
+            slot.reset();
+          }
+          if (reached != 0) return broken("finishes a tile without its beginning", segment);
+        }
+        ++lower[segment.tile];
+      }
+      if (shared_segments > 2) return broken("more than two shared segments", segments[0]);
+      if (handed_over > 1) return broken("two segments in one slot", segments[0]);
+      if (cluster < tiles.sharers && tiles.shared_tiles > 0) {
+        if (share == 0) return "no share for cluster " + std::to_string(cluster);
+        largest_share = std::max(largest_share, share);
+        smallest_share = std::min(smallest_share, share);
+        straddles |= shared_segments == 2;
+      }
+    }
+  }
+  for (int tile = 0; tile < total; ++tile) {
+    if (covered[tile] != tiles.k_steps) return "tile " + std::to_string(tile) + " is unfinished";
+  }
+  // Flags must be zero again for the next launch.
+  for (int cluster = 0; cluster < tiles.clusters; ++cluster) {
+    if (slots[cluster]) return "nobody collects from cluster " + std::to_string(cluster);
+  }
+
+  const size_t workspace = workspace_bytes(kernel, tiles);
+  if (tiles.shared_tiles == 0) {
+    return workspace == 0 ? std::nullopt : std::optional<std::string>("a workspace without use");
+  }
+  if (largest_share > smallest_share + 1) return "uneven shares";
+  const size_t slot_ctas = static_cast<size_t>(highest_slot + 1) * kernel.cluster_n;
+  if (workspace < kFlagsBytes + slot_ctas * kernel.partial_bytes) {
+    return "the workspace is too small for partial sums";
+  }
+  if (slot_ctas * kernel.writers * sizeof(uint32_t) > kFlagsBytes) return "flags do not fit";
+  tally->shared += 1;
+  tally->shared_then_whole += tiles.shared_tiles < total;
+  tally->uneven += straddles;
+  tally->many_helpers += many_helpers;
+  return std::nullopt;
+}
+
+TEST(Tiling, DealsOutEveryStepOnceAndFinishesEveryTile) {
+  Tally tally;
+  for_each_problem([&](const Problem& p) {
+    const TileParams tiles = plan_tiles(p.kernel, p.m, p.n, p.k, p.resident);
+    const std::optional<std::string> broken = play(p.kernel, tiles, &tally);
+    ASSERT_FALSE(broken) << *broken << "\n" << describe(p) << "\n" << describe(tiles);
+  });
+  std::printf("shared: %d, then whole tiles: %d, uneven: %d, many helpers: %d\n", tally.shared,
+              tally.shared_then_whole, tally.uneven, tally.many_helpers);
+  EXPECT_GT(tally.shared, 1000);
+  EXPECT_GT(tally.shared_then_whole, 100);
+  EXPECT_GT(tally.uneven, 100);
+  EXPECT_GT(tally.many_helpers, 100);
+}
+
+TEST(Tiling, CoversTheProductAndNoMore) {
+  for_each_problem([](const Problem& p) {
+    const TileParams tiles = plan_tiles(p.kernel, p.m, p.n, p.k, p.resident);
+    const auto covers = [](int64_t tiles, int64_t size, int64_t extent) {
+      return tiles * size >= extent && (tiles - 1) * size < extent;
+    };
+    ASSERT_TRUE(covers(tiles.tiles_m, p.kernel.tile_m, p.m)) << describe(p);
+    ASSERT_TRUE(covers(tiles.tiles_n, p.kernel.tile_n * p.kernel.cluster_n, p.n)) << describe(p);
+    ASSERT_TRUE(covers(tiles.k_steps, p.kernel.stage_k, p.k)) << describe(p);
+  });
+}
+
+TEST(Tiling, FillsNoMoreThanTheDevice) {
+  for_each_problem([](const Problem& p) {
+    const TileParams tiles = plan_tiles(p.kernel, p.m, p.n, p.k, p.resident);
+    const int total = tiles.tiles_m * tiles.tiles_n;
+    if (p.kernel.cluster_k > 1) {
+      // Its CTAs add up in the pipeline's memory, so there is no second tile.
+      ASSERT_EQ(tiles.clusters, total) << describe(p);
+    } else {
+      ASSERT_LE(tiles.clusters, p.resident) << describe(p);
+      ASSERT_GE(tiles.clusters, std::min(total, p.resident)) << describe(p);
+    }
+    if (p.kernel.scheduler == TileScheduler::kPersistent) {
+      ASSERT_EQ(tiles.shared_tiles, 0) << describe(p);
+    }
+    ASSERT_GE(tiles.sharers, 1) << describe(p);  // the kernel divides by it
+    if (tiles.shared_tiles > 0) {
+      // The last wave alone, by more clusters than it has tiles; whole tiles come out even.
+      ASSERT_EQ(tiles.shared_tiles, total % p.resident) << describe(p);
+      ASSERT_GT(tiles.sharers, tiles.shared_tiles) << describe(p);
+      ASSERT_LE(tiles.sharers, tiles.clusters) << describe(p);
+      ASSERT_EQ((total - tiles.shared_tiles) % tiles.clusters, 0) << describe(p);
+    }
+  });
+}
+
+TEST(Tiling, RasterVisitsEveryTileOnce) {
+  for_each_problem([](const Problem& p) {
+    if (p.k != kK[0] || p.resident != kResident[0]) return;  // have no say in it
+    const TileParams tiles = plan_tiles(p.kernel, p.m, p.n, p.k, p.resident);
+    ASSERT_GE(tiles.raster_m, 1) << describe(p);
+    std::set<std::pair<int, int>> seen;
+    for (int tile = 0; tile < tiles.tiles_m * tiles.tiles_n; ++tile) {
+      const int band = tile / (tiles.raster_m * tiles.tiles_n);
+      const int within = tile % (tiles.raster_m * tiles.tiles_n);
+      const int height = std::min(tiles.raster_m, tiles.tiles_m - band * tiles.raster_m);
+      const int m = band * tiles.raster_m + within % height;
+      const int n = within / height;
+      ASSERT_TRUE(m < tiles.tiles_m && n < tiles.tiles_n) << describe(p) << ", tile " << tile;
+      ASSERT_TRUE(seen.emplace(m, n).second) << describe(p) << ", tile " << tile;
+    }
+  });
+}
+
+// The rules hold for whatever numbers of tiles and sharers a later model of time may choose.
+TEST(Tiling, AnyNumberOfSharersWorks) {
+  const KernelEntry kernel = make_kernel(128, 16, 1, 1, TileScheduler::kStreamK);
+  Tally tally;
+  for (int shared_tiles = 1; shared_tiles <= 12; ++shared_tiles) {
+    for (int k_steps = 1; k_steps <= 12; ++k_steps) {
+      for (int sharers = shared_tiles + 1; sharers <= shared_tiles * k_steps; ++sharers) {
+        for (const int waves : {0, 1, 2}) {
+          TileParams tiles = {};
+          tiles.tiles_m = 1;
+          tiles.tiles_n = shared_tiles + waves * sharers;
+          tiles.k_steps = k_steps;
+          tiles.clusters = sharers;
+          tiles.shared_tiles = shared_tiles;
+          tiles.sharers = sharers;
+          tiles.raster_m = 1;
+          const std::optional<std::string> broken = play(kernel, tiles, &tally);
+          ASSERT_FALSE(broken) << *broken << "\n" << describe(tiles);
+        }
+      }
+    }
+  }
+  EXPECT_GT(tally.uneven, 1000);
+  EXPECT_GT(tally.many_helpers, 1000);
+}
+
+// One that must share: 24 tiles of 32 steps on 132 SMs.
+TEST(Tiling, SharesTheOnlyWaveOfASmallProduct) {
+  const KernelEntry kernel = make_kernel(128, 16, 1, 1, TileScheduler::kStreamK);
+  const TileParams tiles = plan_tiles(kernel, 16, 3072, 4096, 132);
+  EXPECT_EQ(tiles.shared_tiles, 24);
+  EXPECT_GT(tiles.sharers, 24);
+  EXPECT_EQ(tiles.clusters, tiles.sharers);
+  EXPECT_EQ(workspace_bytes(kernel, tiles), 4096u + tiles.clusters * 128u * 16u * 4u);
+}
+
+}  // namespace
+}  // namespace machete
