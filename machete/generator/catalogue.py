@@ -51,10 +51,10 @@ _WEIGHT_ONLY_SCHEDULES = (
     _cooperative(128, 256, cluster_features=2),
 )
 
-# Found by timing every schedule on eight layers of Llama-3 (docs/performance.md). With few tokens the
-# narrowest tile that covers them, along few features because more of those tiles fill the GPU; wide
-# layers have features enough for wide tiles. From 128 tokens on, the largest tile whose last wave is
-# not mostly idle.
+# Found by timing every schedule on eight layers of Llama-3 (docs/performance.md). With few tokens
+# the narrowest tile that covers them, along few features because more of those tiles fill the GPU;
+# wide layers have features enough for wide tiles. From 128 tokens on, the largest tile whose last
+# wave is not mostly idle.
 _WEIGHT_ONLY_HEURISTIC = (
     # 66 tiles of 64 features: two CTAs for each on 132 SMs.
     ("M <= 16 and N <= 4224", _sliced_k(16, cluster_k=2)),

@@ -2,8 +2,8 @@
 // features need. Shared by the kernels, the packing kernel and the packing on the host.
 //
 //     header        128 bytes   what the buffer was packed for
-//     rows          8 bytes     one RowEntry for each feature (N rounded up to 64), to a multiple
-//     of 128 bytes blocks        [N / 64][K / 128], rounded up
+//     rows          8 bytes     a RowEntry for each feature, to a multiple of 128 bytes
+//     blocks                    [N / 256][K / 128][4 along N], N and K rounded up
 //       slice       4           the 16 features that one warp multiplies
 //         codes     1024 bytes  [k / 64: 2][lane: 32][16 bytes]   (4-bit codes)
 //         scales    32 bytes    for each group: [r: 8] {row r, row r + 8}, 16 bits each

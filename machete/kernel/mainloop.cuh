@@ -13,8 +13,8 @@
 
 namespace machete {
 
-// Copies the K steps of one segment into the ring. One thread does it all: a second and third one for
-// the activations made no difference from M = 16 on and cost 2-7 % at M = 1.
+// Copies the K steps of one segment into the ring. One thread does it all: a second and third one
+// for the activations made no difference from M = 16 on and cost 2-7 % at M = 1.
 template <class Shape>
 class Producer {
  public:
@@ -89,10 +89,10 @@ class Producer {
   typename Pipeline<Shape>::Position at_;
 };
 
-// The shared-memory matrix descriptor of a box of activations (PTX ISA, "Matrix-descriptor-format"):
-// K-major, 128-byte swizzle, 1024 bytes from one group of 8 tokens to the next. Only the low word
-// holds the address; a k16 step starts 32 bytes further. Adding to that word instead of to all 64
-// bits saves instructions between the MMAs: 3-6 % of the kernel.
+// The shared-memory matrix descriptor of a box of activations (PTX ISA,
+// "Matrix-descriptor-format"): K-major, 128-byte swizzle, 1024 bytes from one group of 8 tokens to
+// the next. Only the low word holds the address; a k16 step starts 32 bytes further. Adding to that
+// word instead of to all 64 bits saves instructions between the MMAs: 3-6 % of the kernel.
 constexpr uint32_t kDescriptorHigh = 1024 >> 4 | 1 << 30;
 MACHETE_DEVICE uint32_t descriptor_low(uint32_t address) {
   return (address & 0x3ffff) >> 4 | 1 << 16;
@@ -144,7 +144,7 @@ class Consumer {
         const int b = u % kBlocks;
         const int half = u / kBlocks;
         if (kTwoGroups && u == kBlocks) load_scales(dequantise, scale_bytes_per_slice(1));
-        uint32_t(&fragment)[16] = fragments[u & 1];
+        uint32_t (&fragment)[16] = fragments[u & 1];
         dequantise[b](codes[u].x, fragment);
         dequantise[b](codes[u].y, fragment + 4);
         dequantise[b](codes[u].z, fragment + 8);
@@ -197,8 +197,7 @@ class Consumer {
   static __device__ __forceinline__ void wgmma(const uint32_t* a, uint32_t b,
                                                float (&d)[sizeof...(kIndex)],
                                                std::index_sequence<kIndex...>) {
-    Schedule::Mma::fma(a[0], a[1], a[2], a[3], uint64_t{kDescriptorHigh} << 32 | b,
-                       d[kIndex]...);
+    Schedule::Mma::fma(a[0], a[1], a[2], a[3], uint64_t{kDescriptorHigh} << 32 | b, d[kIndex]...);
   }
 
   const Pipeline<Shape> pipeline_;

@@ -70,7 +70,7 @@ def main() -> int:
     ]
     for name in bad:
         print(
-            f"{name}: ptxas serialised its wgmma instructions (C7508, C7510 or C7511; the compiler's "
+            f"{name}: ptxas serialised its wgmma instructions (C7508, C7510, C7511; the compiler's "
             "output says why). Allowed: several in flight.",
             file=sys.stderr,
         )

@@ -5,9 +5,9 @@
 namespace machete {
 namespace {
 
-// A coarse model of an H100's time, in microseconds, for choosing how to share the last wave. Fitted
-// to measurements of 100 cells (six layers of Llama-3, M from 1 to 4096, every tile shape whole,
-// shared and evenly split): it picks the fastest within 0.2 % on average, 4 % at worst.
+// A coarse model of an H100's time, in microseconds, for choosing how to share the last wave.
+// Fitted to measurements of 100 cells (six layers of Llama-3, M from 1 to 4096, every tile shape
+// whole, shared and evenly split): it picks the fastest within 0.2 % on average, 4 % at worst.
 constexpr double kIngest = 38e3;         // bytes of weights and activations an SM takes in
 constexpr double kStream = 2.7e6;        // bytes of weights the device streams
 constexpr double kMultiply = 5.5e6;      // floating-point operations of an SM

@@ -11,7 +11,6 @@ namespace machete::testing {
 namespace {
 
 // libcuda comes with the driver, so that its functions are looked up, not linked.
-// libcuda comes with the driver, so that its functions are looked up, not linked.
 template <class Function>
 Function driver_function(const char* name) {
   void* found = nullptr;

@@ -87,8 +87,11 @@ struct RunArgs {
   int64_t m = 0;                 // tokens; 0 is allowed and does nothing
   int64_t lda = 0;               // at least k, a multiple of 16 bytes; a is 16-byte aligned
   int64_t ldo = 0;               // at least n, a multiple of 16 bytes; out is 16-byte aligned
-  void* workspace = nullptr;     // workspace_size(m) bytes, 16-byte aligned; zeroed once
-  size_t workspace_size = 0;     // before its first run, left zeroed by every run
+  // workspace_size(m) bytes, 16-byte aligned, zeroed before the first run that uses it and then
+  // left alone: every run leaves the flags in it at zero. Any plan may use it, one stream at a
+  // time.
+  void* workspace = nullptr;
+  size_t workspace_size = 0;
 };
 
 namespace internal {
