@@ -17,7 +17,8 @@
 // Codes are dequantised by one AND and one FMA a pair (dequantise.cuh). A code alone in the low
 // bits of a 16-bit float is a subnormal, code * 2^-q, so the scale is stored multiplied by 2^q. To
 // keep it finite it is also divided by a power of two for each feature, which the epilogue
-// multiplies back, in fp32 (RowEntry). Both are exact.
+// multiplies back, in fp32 (RowEntry). Both are exact for scales down to 2^-24 of the feature's
+// largest.
 #pragma once
 
 #include <cstddef>

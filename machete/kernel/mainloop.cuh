@@ -167,7 +167,8 @@ class Consumer {
       at_.advance();
     }
     cute::warpgroup_wait<0>();
-    pipeline_.release(held, lane_);
+    // A cluster that splits K may leave a CTA without a step.
+    if (held >= 0) pipeline_.release(held, lane_);
   }
 
  private:

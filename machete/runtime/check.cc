@@ -6,29 +6,31 @@
 namespace machete {
 namespace {
 
-constexpr int64_t kMaxExtent = INT32_MAX - 1024;  // tensor maps count in 32 bits; a tile of margin
+constexpr int64_t kMaxTokens = INT32_MAX - 1024;  // tensor maps count in 32 bits; a tile of margin
+// The K steps of a wave of tiles are counted in 32 bits too.
+constexpr int64_t kMaxFeatures = int64_t{1} << 28;
 constexpr int64_t kMaxWeights = int64_t{1}
                                 << 42;  // blocks of 64 x 128, padding included, fit an int
 
 Status invalid_extent(const char* name, int64_t value, int multiple) {
   return Status::failure(StatusCode::kInvalidArgument,
                          "%s = %" PRId64 "; allowed: positive multiples of %d up to %" PRId64, name,
-                         value, multiple, kMaxExtent);
+                         value, multiple, kMaxFeatures);
 }
 
 bool is_extent(int64_t value, int multiple) {
-  return value > 0 && value <= kMaxExtent && value % multiple == 0;
+  return value > 0 && value <= kMaxFeatures && value % multiple == 0;
 }
 
 Status check_pointer(const char* name, const void* pointer, size_t alignment) {
   if (pointer != nullptr && reinterpret_cast<uintptr_t>(pointer) % alignment == 0) return Status();
   return Status::failure(StatusCode::kInvalidArgument,
-                         "%s = %p; allowed: a pointer aligned to %zu bytes", name, pointer,
+                         "%s = %p; allowed: not null, aligned to %zu bytes", name, pointer,
                          alignment);
 }
 
 Status check_stride(const char* name, int64_t stride, int64_t columns) {
-  if (stride >= columns && stride % 8 == 0 && stride <= kMaxExtent) return Status();
+  if (stride >= columns && stride % 8 == 0 && stride <= kMaxTokens) return Status();
   return Status::failure(StatusCode::kInvalidArgument,
                          "%s = %" PRId64 "; allowed: multiples of 8 elements, at least %" PRId64,
                          name, stride, columns);
@@ -91,9 +93,9 @@ Status check_packing_pointers(const void* codes, const void* scales, const void*
 }
 
 Status check_run(const ProblemDesc& desc, const RunArgs& args) {
-  if (args.m < 0 || args.m > kMaxExtent) {
+  if (args.m < 0 || args.m > kMaxTokens) {
     return Status::failure(StatusCode::kInvalidArgument, "m = %" PRId64 "; allowed: 0 to %" PRId64,
-                           args.m, kMaxExtent);
+                           args.m, kMaxTokens);
   }
   if (args.m == 0) return Status();
   Status status = check_pointer("a", args.a, 16);

@@ -54,7 +54,7 @@ Status launch(const KernelEntry& kernel, const MmArgs& args) {
   const PackedLayout layout =
       packed_layout(info(types.b).bits, args.N, args.K, args.desc->group_size);
 
-  const int64_t tiles = ceil_div(args.M, kernel.tile_m) * ceil_div(args.N, kernel.tile_n);
+  const int64_t tiles = count_tiles(kernel, args.M, args.N);
   if (tiles > INT32_MAX) {
     return Status::failure(StatusCode::kInvalidArgument,
                            "m = %lld with n = %lld makes %lld tiles of schedule %s; allowed: %d",

@@ -29,6 +29,10 @@ double step_time(const KernelEntry& kernel, const TileParams& tiles, int cluster
 
 }  // namespace
 
+int64_t count_tiles(const KernelEntry& kernel, int64_t m, int64_t n) {
+  return ceil_div(m, kernel.tile_m) * ceil_div(n, kernel.tile_n * kernel.cluster_n);
+}
+
 TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
                       int resident_clusters) {
   TileParams tiles = {};
@@ -37,7 +41,7 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
   tiles.k_steps = static_cast<int>(ceil_div(k, kernel.stage_k));
   tiles.raster_m = std::min(tiles.tiles_m, 16);
   tiles.sharers = 1;  // a divisor
-  const int total = tiles.tiles_m * tiles.tiles_n;
+  const int total = static_cast<int>(count_tiles(kernel, m, n));
   if (kernel.cluster_k > 1) {
     tiles.clusters = total;  // one tile each
     return tiles;

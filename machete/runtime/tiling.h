@@ -9,6 +9,9 @@
 
 namespace machete {
 
+// Tiles that a product is cut into; launch() refuses more than an int can count.
+int64_t count_tiles(const KernelEntry& kernel, int64_t m, int64_t n);
+
 // Tiles of `kernel` for m tokens, n features and k input features on a device that holds
 // `resident_clusters` of its clusters at a time. Chooses how many clusters share the last wave.
 TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,

@@ -84,11 +84,11 @@ TEST(PlanTest, RefusesInWords) {
   EXPECT_EQ(message([](RunArgs& a) { a.ldo = 504; }),
             "ldo = 504; allowed: multiples of 8 elements, at least 512");
   EXPECT_EQ(message([](RunArgs& a) { a.a = reinterpret_cast<void*>(0x1008); }),
-            "a = 0x1008; allowed: a pointer aligned to 16 bytes");
+            "a = 0x1008; allowed: not null, aligned to 16 bytes");
   EXPECT_EQ(message([](RunArgs& a) { a.packed = reinterpret_cast<void*>(0x1040); }),
-            "packed = 0x1040; allowed: a pointer aligned to 128 bytes");
+            "packed = 0x1040; allowed: not null, aligned to 128 bytes");
   EXPECT_EQ(message([](RunArgs& a) { a.out = reinterpret_cast<void*>(0x1001); }),
-            "out = 0x1001; allowed: a pointer aligned to 16 bytes");
+            "out = 0x1001; allowed: not null, aligned to 16 bytes");
   EXPECT_EQ(std::string(Plan().run(good, nullptr).message()),
             "the plan is empty; make it by create()");
 }

@@ -63,6 +63,7 @@ TEST(Check, Types) {
       {&Types::b, kVoid, "types.b = void; allowed: u4b8"},
       {&Types::b, DataType::kU4, "types.b = u4; allowed: u4b8"},
       {&Types::b, DataType::kU8B128, "types.b = u8b128; allowed: u4b8"},
+      {&Types::b, static_cast<DataType>(200), "types.b = unknown; allowed: u4b8"},
       {&Types::b_group_scale, DataType::kF16, "types.b_group_scale = f16; allowed: the type of a"},
       {&Types::b_group_scale, kVoid, "types.b_group_scale = void; allowed: the type of a"},
       {&Types::b_group_zeropoint, DataType::kBF16, "types.b_group_zeropoint = bf16; allowed: void"},
@@ -89,9 +90,9 @@ TEST(Check, TheFirstWrongTypeIsNamed) {
 }
 
 TEST(Check, Sizes) {
-  constexpr int64_t kMost = INT64_C(2147482623);  // 2^31 - 1025
-  const std::string n_words = "; allowed: positive multiples of 8 up to 2147482623";
-  const std::string k_words = "; allowed: positive multiples of 16 up to 2147482623";
+  constexpr int64_t kMost = INT64_C(1) << 28;
+  const std::string n_words = "; allowed: positive multiples of 8 up to 268435456";
+  const std::string k_words = "; allowed: positive multiples of 16 up to 268435456";
   const std::string g_words = "; allowed: 64 or a multiple of 128, if it divides k = ";
   const std::string or_k = ", or k itself";
   const struct {
@@ -104,14 +105,14 @@ TEST(Check, Sizes) {
       {-8, 1024, 128, "n = -8" + n_words},
       {4, 1024, 128, "n = 4" + n_words},
       {12, 1024, 128, "n = 12" + n_words},
-      {kMost + 1, 128, 128, "n = 2147482624" + n_words},
+      {kMost + 1, 128, 128, "n = 268435457" + n_words},
       {INT64_C(1) << 32, 128, 128, "n = 4294967296" + n_words},
       {INT64_C(1) << 62, 128, 128, "n = 4611686018427387904" + n_words},
       {512, 0, 128, "k = 0" + k_words},
       {512, -16, 128, "k = -16" + k_words},
       {512, 8, 8, "k = 8" + k_words},
       {512, 136, 136, "k = 136" + k_words},
-      {512, kMost + 1, 128, "k = 2147482624" + k_words},
+      {512, kMost + 1, 128, "k = 268435457" + k_words},
       {512, INT64_C(1) << 62, 128, "k = 4611686018427387904" + k_words},
       {(1 << 21) + 8, 1 << 21, 128,
        "n * k = 2097160 * 2097152; allowed: products up to 4398046511104"},
@@ -158,8 +159,8 @@ TEST(Check, SizesThatAreAllowed) {
       {8192, 4096, 4096, 128 + 65536 + 32 * 128 * 4224},
       {8, 272, 272, 128 + 2048 + 3 * 4 * 4224},
       {1 << 21, 1 << 21, 128, 128 + (size_t{1} << 24) + (size_t{1} << 29) * 4224},
-      {2147482616, 16, 16, 128 + 8388604 * 2048ull + 8388604 * 4 * 4224ull},
-      {8, 2147482608, 2147482608, 128 + 2048 + 16777208ull * 4 * 4224},
+      {1 << 28, 16, 16, 128 + (size_t{1} << 31) + (size_t{1} << 22) * 4224},
+      {8, 1 << 28, 1 << 28, 128 + 2048 + (size_t{1} << 21) * 4 * 4224},
   };
   for (const auto& [n, k, group_size, packed] : rows) {
     SCOPED_TRACE(std::to_string(n) + " x " + std::to_string(k) + ", " + std::to_string(group_size));
@@ -181,7 +182,7 @@ TEST(Check, PackingPointers) {
   alignas(128) uint8_t memory[256] = {};
   const auto words = [](const char* name, const void* pointer, int alignment) {
     char text[128];
-    std::snprintf(text, sizeof(text), "%s = %p; allowed: a pointer aligned to %d bytes", name,
+    std::snprintf(text, sizeof(text), "%s = %p; allowed: not null, aligned to %d bytes", name,
                   pointer, alignment);
     return std::string(text);
   };
