@@ -77,16 +77,7 @@ TEST(FewSmsTest, EveryScheduleFinishes) {
       Buffer out(m * desc.n * 2);
       out.fill(0xff);
       check(cudaDeviceSynchronize(), "set-up");
-      RunArgs args;
-      args.a = problem.a.get();
-      args.packed = packed.get();
-      args.out = out.get();
-      args.m = m;
-      args.lda = desc.k;
-      args.ldo = desc.n;
-      args.workspace = workspace.get();
-      args.workspace_size = workspace.bytes();
-      const Status status = plan.run(args, stream);
+      const Status status = plan.run(run_args(problem, packed, out, workspace, m), stream);
       ASSERT_TRUE(status.ok()) << status.message();
       check(cudaDeviceSynchronize(), "the kernel");
       EXPECT_LE(relative_error(out.get(), DataType::kBF16, ref.get<double>(), m, desc.n, desc.n),

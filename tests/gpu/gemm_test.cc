@@ -85,16 +85,7 @@ TEST_P(GemmTest, MatchesFloat64) {
     for (const int64_t m : kTokens) {
       SCOPED_TRACE("m = " + std::to_string(m));
       out.fill(0xff);  // NaN
-      RunArgs args;
-      args.a = problem.a.get();
-      args.packed = packed.get();
-      args.out = out.get();
-      args.m = m;
-      args.lda = desc.k;
-      args.ldo = desc.n;
-      args.workspace = workspace.get();
-      args.workspace_size = workspace.bytes();
-      status = plan.run(args, nullptr);
+      status = plan.run(run_args(problem, packed, out, workspace, m), nullptr);
       ASSERT_TRUE(status.ok()) << status.message();
       check(cudaDeviceSynchronize(), "the kernel");
       EXPECT_LE(relative_error(out.get(), type, ref.get<double>(), m, desc.n, desc.n),

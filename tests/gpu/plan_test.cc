@@ -41,16 +41,7 @@ struct Layer {
   }
 
   RunArgs args(const Buffer& out, const Buffer& workspace, int64_t m) const {
-    RunArgs args;
-    args.a = problem.a.get();
-    args.packed = packed.get();
-    args.out = out.get();
-    args.m = m;
-    args.lda = problem.desc.k;
-    args.ldo = problem.desc.n;
-    args.workspace = workspace.get();
-    args.workspace_size = workspace.bytes();
-    return args;
+    return run_args(problem, packed, out, workspace, m);
   }
 
   double error(const Buffer& out, int64_t m) const {

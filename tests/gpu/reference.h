@@ -49,6 +49,21 @@ struct Problem {
   Buffer a;       // [max_m, k], uniform in [-1, 1)
 };
 
+// The arguments of a run with the first m tokens, dense matrices and the whole workspace.
+inline RunArgs run_args(const Problem& problem, const Buffer& packed, const Buffer& out,
+                        const Buffer& workspace, int64_t m) {
+  RunArgs args;
+  args.a = problem.a.get();
+  args.packed = packed.get();
+  args.out = out.get();
+  args.m = m;
+  args.lda = problem.desc.k;
+  args.ldo = problem.desc.n;
+  args.workspace = workspace.get();
+  args.workspace_size = workspace.bytes();
+  return args;
+}
+
 // out[m, n] in float64 for all max_m tokens, dequantised and multiplied in float64.
 void reference(const Problem& problem, double* out);
 

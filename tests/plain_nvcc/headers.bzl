@@ -3,13 +3,13 @@
 load("@rules_cc//cc/common:cc_info.bzl", "CcInfo")
 
 def _headers_impl(ctx):
-    return [DefaultInfo(files = ctx.attr.library[CcInfo].compilation_context.headers)]
+    return [DefaultInfo(files = ctx.attr.of[CcInfo].compilation_context.headers)]
 
 headers = rule(
     doc = "The headers of a library and of all that it depends on.",
     implementation = _headers_impl,
     attrs = {
-        "library": attr.label(
+        "of": attr.label(
             doc = "A library of C++.",
             mandatory = True,
             providers = [CcInfo],

@@ -103,7 +103,7 @@ class Layer:
     """The weights, packed by one library, in enough copies to miss the L2."""
 
     def __init__(self, library: Library, weights: Weights) -> None:
-        self.library = library
+        self.api = library
         self.weights = weights
         self.plans: dict[str, ctypes.c_void_p] = {}
         packed = torch.empty(
@@ -124,7 +124,7 @@ class Layer:
         """The plan for a schedule; "" is the heuristic."""
         if schedule not in self.plans:
             handle = ctypes.c_void_p()
-            self.library.do(
+            self.api.do(
                 "open",
                 self.weights.a.encode(),
                 self.weights.n,
@@ -140,11 +140,11 @@ class Layer:
         """A function that launches the product with the i-th copy of the weights."""
         plan, m = self.plan(schedule), a.shape[0]
         workspace = torch.zeros(
-            int(self.library.call("workspace_size", plan, m)), dtype=torch.uint8, device="cuda"
+            int(self.api.call("workspace_size", plan, m)), dtype=torch.uint8, device="cuda"
         )
 
         def run(i: int) -> None:
-            self.library.do(
+            self.api.do(
                 "run",
                 plan,
                 a.data_ptr(),
@@ -243,7 +243,7 @@ def bench_layer(
             )
         for layer in layers:
             for schedule in schedules:
-                providers[layer.library.name, schedule] = layer.runner(schedule, a, out)
+                providers[layer.api.name, schedule] = layer.runner(schedule, a, out)
         graphs, errors = {}, {}
         for name, run in providers.items():
             out.fill_(float("nan"))
@@ -252,7 +252,7 @@ def bench_layer(
             errors[name] = relative_error(out, reference)
             graphs[name] = graph_of(run, launches)
         chosen = {
-            layer.library.name: layer.library.call("schedule", layer.plan(""), m).decode()
+            layer.api.name: layer.api.call("schedule", layer.plan(""), m).decode()
             for layer in layers
         }
         pause = 15_000_000 if m >= 1024 else 2_000_000 if m >= 128 else 200_000
