@@ -39,23 +39,38 @@ const KernelEntry* const kSchedules[] = {
 };
 
 const KernelEntry& default_schedule(int64_t M, int64_t N, int64_t K) {
-  if (M <= 16 && N <= 4224) return kEntry_64x16_1x1x2_SlicedK_Tma_Persistent;
-  if (M <= 16 && N < 16384) return kEntry_64x16_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 16 && N < 40960) return kEntry_256x32_1x1x1_Coop_Tma_StreamK;
+  if (M <= 16 && (N > 1408 && N <= 4224)) return kEntry_64x16_1x1x2_SlicedK_Tma_Persistent;
+  if (M <= 16 && N <= 11264) return kEntry_64x16_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 16 && (N > 20480 && N <= 32768)) return kEntry_256x32_1x1x1_Coop_Tma_StreamK;
   if (M <= 16) return kEntry_128x16_1x1x1_Coop_Tma_StreamK;
-  if (M <= 32 && N < 10240 && K < 28672) return kEntry_64x32_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 32 && K < 28672 && (N < 10240 || (N <= 20480 && K <= 5120))) return kEntry_64x32_1x1x1_SlicedK_Tma_StreamK;
   if (M <= 32) return kEntry_256x32_1x1x1_Coop_Tma_StreamK;
-  if (M <= 64 && (N >= 10240 || K >= 28672)) return kEntry_256x64_1x1x1_Coop_Tma_StreamK;
-  if (M <= 64 && K >= 14336) return kEntry_128x64_1x1x1_Coop_Tma_StreamK;
-  if (M <= 64) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 128 && N <= 4224 && K <= 4096) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 96 && N <= 2560) return kEntry_64x32_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 64 && (N > 20480 || K >= 28672 || (N > 8448 && K >= 8192))) return kEntry_256x64_1x1x1_Coop_Tma_StreamK;
+  if (M <= 64 && N <= 4224 && K <= 9472) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 64 && (N > 5632 && N <= 8448)) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 64) return kEntry_128x64_1x1x1_Coop_Tma_StreamK;
+  if (M <= 128 && N <= 4224 && K <= 9472) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 96 && (N > 16384 && N < 24576)) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
   if (M <= 128 && N < 24576) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
   if (M <= 128) return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 256 && N >= 10240) return kEntry_128x256_2x1x1_Coop_Tma_StreamK;
-  if (M <= 384 && N < 24576) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 512 && (N > 5120 && N <= 6336)) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 512 && (N <= 6336 || (N > 8448 && N < 16384))) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 1024 && (N > 4224 && N <= 6336)) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 256 && N <= 2560) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
+  if (M <= 192 && N <= 6592) return kEntry_128x64_1x1x1_Coop_Tma_StreamK;
+  if (M <= 192) return kEntry_256x64_1x1x1_Coop_Tma_StreamK;
+  if (M <= 256 && (N > 24576 || (N > 8448 && N < 11264))) return kEntry_128x256_2x1x1_Coop_Tma_StreamK;
+  if (M <= 256) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 320 && N <= 3328) return kEntry_128x64_1x1x1_Coop_Tma_StreamK;
+  if (M <= 320 && N <= 4224) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 320 && K <= 4608) return kEntry_256x64_1x1x1_Coop_Tma_StreamK;
+  if (M <= 320) return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 512 && (N <= 4224 || (N > 8448 && N < 12288))) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 512 && N <= 6592) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 512) return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 640 && (N <= 3328 || (N > 4864 && K <= 7680))) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 640 && N <= 4864) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 1024 && (N <= 2560 || (N > 4224 && N <= 6592))) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
+  if (M <= 1500 && (N > 1408 && N <= 3328)) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
+  if (N <= 3328) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
   return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
 }
 
