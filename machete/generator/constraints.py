@@ -56,6 +56,9 @@ CLUSTERS: dict[tuple[int, int, int], dict[str, enum.Enum]] = {
 MAX_ACCUMULATORS = {2: 128, 3: 64}
 """By consumer warpgroups: registers a thread can accumulate in without spilling."""
 
+SPILLING_TILES = ((192, 64),)
+"""Tiles whose accumulators would fit, and that ptxas 13.0 nevertheless compiles with spills."""
+
 MIN_STAGES = 3
 """Fewer cannot hide a load behind the two blocks in flight."""
 
@@ -161,6 +164,11 @@ def _resource_problems(types: TypeConfig, schedule: ScheduleConfig) -> Iterator[
         yield (
             f"accumulator registers a thread = {taken.accumulators};"
             f" allowed with {warpgroups} consumer warpgroups: {MAX_ACCUMULATORS[warpgroups]}"
+        )
+    if schedule.tile_shape_mn in SPILLING_TILES:
+        yield (
+            f"tile_shape_mn = {_spell(schedule.tile_shape_mn)}: the compiler spills its registers;"
+            " allowed: tiles that it does not spill for"
         )
     if taken.stages < MIN_STAGES:
         yield (

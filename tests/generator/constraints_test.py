@@ -146,6 +146,11 @@ _SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
         "accumulator registers a thread = 96; allowed with 3 consumer warpgroups: 64",
     ),
     (
+        {"tile_shape_mn": (192, 64)},
+        "tile_shape_mn = 192x64: the compiler spills its registers; "
+        "allowed: tiles that it does not spill for",
+    ),
+    (
         {"tile_shape_mn": (256, 256)},
         "pipeline stages = 2; allowed: 3 or more (a stage takes 82960 bytes of shared memory, "
         "the rest 8192, a block has 232448)",
