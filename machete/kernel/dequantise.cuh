@@ -54,7 +54,7 @@ template <DataType kA, DataType kB>
 class Dequantiser;
 
 // 4-bit codes with an offset, nine instructions for eight weights where the usual way (OR a magic
-// exponent, subtract, multiply) takes fifteen: measured 5-13 % of the whole kernel, at large M too,
+// exponent, subtract, multiply) takes fifteen: 5-13 % of a prototype's whole time, at large M too,
 // since instructions there cost power and so clock.
 //
 // A code alone in the low bits of a 16-bit float is the subnormal code * 2^-q, so

@@ -13,8 +13,8 @@
 
 namespace machete {
 
-// Copies the K steps of one segment into the ring. One thread does it all: a second and third one
-// for the activations made no difference from M = 16 on and cost 2-7 % at M = 1.
+// Copies the K steps of one segment into the ring. One thread does it all: more of them were slower
+// (docs/performance.md).
 template <class Shape>
 class Producer {
  public:
@@ -92,7 +92,7 @@ class Producer {
 // The shared-memory matrix descriptor of a box of activations (PTX ISA,
 // "Matrix-descriptor-format"): K-major, 128-byte swizzle, 1024 bytes from one group of 8 tokens to
 // the next. Only the low word holds the address; a k16 step starts 32 bytes further. Adding to that
-// word instead of to all 64 bits saves instructions between the MMAs: 3-6 % of the kernel.
+// word instead of to all 64 bits saves instructions between the MMAs: 1-6 % of the kernel.
 constexpr uint32_t kDescriptorHigh = 1024 >> 4 | 1 << 30;
 MACHETE_DEVICE uint32_t descriptor_low(uint32_t address) {
   return (address & 0x3ffff) >> 4 | 1 << 16;
@@ -121,7 +121,7 @@ class Consumer {
   // A unit is 64 features x 64 input features: 16 fragment registers, four wgmma. While the tensor
   // cores work on one unit the next is dequantised into the other set of registers; an even number
   // of units a stage keeps that choice static, else ptxas serialises the MMAs. kTwoGroups: a block
-  // has two groups along K; asking in the loop instead cost up to 4 %.
+  // has two groups along K.
   template <bool kTwoGroups>
   __device__ __forceinline__ void multiply(const Segment& segment, Accumulators& accumulators) {
 #pragma unroll

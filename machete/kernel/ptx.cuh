@@ -59,7 +59,7 @@ MACHETE_DEVICE void mbarrier_arrive_cluster(uint32_t barrier, uint32_t cta) {
 }
 
 // The default semantics (acquire.cta) even where a cluster shares the barrier, as CUTLASS does:
-// .acquire.cluster made the kernel 10-20 % slower.
+// .acquire.cluster made a prototype 10-20 % slower.
 MACHETE_DEVICE void mbarrier_wait(uint32_t barrier, uint32_t parity) {
   asm volatile(
       "{\n"

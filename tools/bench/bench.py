@@ -277,7 +277,12 @@ def parse() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--library", type=Path, required=True, nargs="+", help="libmachete_bench.so, or several"
+        "--library",
+        dest="libraries",
+        type=Path,
+        required=True,
+        nargs="+",
+        help="libmachete_bench.so, or several",
     )
     parser.add_argument("--csv", type=Path, required=True, help="where the times go")
     parser.add_argument("--layers", default=LLAMA_LAYERS, help="NxK, separated by commas")
@@ -296,7 +301,7 @@ def main() -> int:
     """Runs the benchmark."""
     options = parse()
     torch.backends.cuda.matmul.allow_tf32 = False
-    libraries = [Library(path) for path in options.library]
+    libraries = [Library(path) for path in options.libraries]
     started = time.time()
     machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, **ceilings()}
     print(json.dumps(machine), flush=True)
