@@ -44,10 +44,11 @@ class Epilogue {
                                         int first_token) {
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
-      const float factor = checked_factor(rows_[b][0]);
-      const float factor_upper = checked_factor(rows_[b][1]);
+      const float factor = checked_factor(rows_[b][0], params_.layout_tag);
+      const float factor_upper = checked_factor(rows_[b][1], params_.layout_tag);
 #pragma unroll
       for (int token = 0; token < Shape::kTileM; token += Shape::kStoreM) {
+        if (first_token + token >= params_.m) break;
         const uint32_t buffer = staging_ + buffer_ * Shape::kStoreBytes;
         buffer_ = (buffer_ + 1) % Shape::kStoreBuffers;
         if (thread_ == 0) ptx::bulk_wait_group_read<Shape::kStoreBuffers - 1>();
@@ -82,11 +83,6 @@ class Epilogue {
   }
 
  private:
-  // NaN where the buffer was packed for something else.
-  __device__ __forceinline__ float checked_factor(uint2 row) const {
-    return row.y == params_.layout_tag ? __uint_as_float(row.x) : __uint_as_float(0x7fffffff);
-  }
-
   const GemmParams& params_;
   const CUtensorMap& output_;
   const uint32_t staging_;

@@ -16,7 +16,7 @@ namespace machete {
 
 template <class Types, class Schedule>
 __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
-    gemm(const __grid_constant__ CUtensorMap activations,
+    gemm(const __grid_constant__ ActivationMaps activations,
          const __grid_constant__ CUtensorMap output, const __grid_constant__ GemmParams params) {
   using Shape = KernelShape<Types, Schedule>;
   using Walk = SegmentWalk<Schedule::kTileScheduler, Shape::kClusterK>;
@@ -33,11 +33,14 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
 
   if (threadIdx.x == 0) pipeline.init();
   if (threadIdx.x == 32) {
-    ptx::prefetch_tensor_map(&activations);
+    ptx::prefetch_tensor_map(params.m < Shape::kTileM / Shape::kClusterN ? &activations.rest
+                                                                         : &activations.whole);
     ptx::prefetch_tensor_map(&output);
   }
   __syncthreads();
   if constexpr (Shape::kClusterN > 1) ptx::cluster_barrier();  // the barriers of both CTAs exist
+  ptx::launch_dependent_grids();
+  ptx::grid_dependency_wait();
 
   if (warpgroup == Shape::kConsumers) {
     cutlass::arch::warpgroup_reg_dealloc<Shape::kProducerRegisters>();

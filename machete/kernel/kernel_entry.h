@@ -8,12 +8,14 @@ namespace machete {
 struct KernelEntry {
   const char* name;  // the schedule's signature
   const void* function;
-  int threads;
-  int shared_bytes;
+  KernelSchedule schedule;
+  int threads;       // of a CTA; the streaming kernel's at most
+  int shared_bytes;  // of a CTA; the streaming kernel's at most
   int tile_n;
   int tile_m;
   int cluster_n;
   int cluster_k;
+  // The rest is of the wgmma kernels.
   int stage_k;        // input features of a pipeline stage
   int stage_bytes;    // copied into shared memory for a stage
   int store_m;        // tokens that one tensor store writes

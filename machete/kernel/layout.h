@@ -42,6 +42,7 @@ constexpr int kBlockK = 128;  // input features
 constexpr int kSliceN = 16;   // features of a warp
 constexpr int kSlices = kBlockN / kSliceN;
 constexpr int kPanelBlocks = 4;        // blocks along N that lie next to each other
+constexpr int kPanelSlices = kPanelBlocks * kSlices;
 constexpr int kMaxGroupsPerBlock = 2;  // group size 64 and up
 constexpr int kScaleBytes = 2;         // of a group scale, whichever 16-bit type
 

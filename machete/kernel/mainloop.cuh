@@ -18,7 +18,7 @@ namespace machete {
 template <class Shape>
 class Producer {
  public:
-  __device__ __forceinline__ Producer(const GemmParams& params, const CUtensorMap& activations,
+  __device__ __forceinline__ Producer(const GemmParams& params, const ActivationMaps& activations,
                                       uint32_t shared, Pipeline<Shape> pipeline, int rank_n)
       : params_(params),
         activations_(activations),
@@ -28,8 +28,13 @@ class Producer {
 
   __device__ __forceinline__ void load(const Segment& segment) {
     const int block_bytes = kSlices * params_.slice_bytes;
-    const int stage_bytes =
-        Shape::kActivationBytes + Shape::kTileBlocks * Shape::kStageBlocksK * block_bytes;
+    const int first_token = segment.m * Shape::kTileM;
+    int tokens = 0;  // of the tile
+#pragma unroll
+    for (int rank = 0; rank < Shape::kClusterN; ++rank) tokens += part_tokens(first_token, rank);
+    const int my_tokens = part_tokens(first_token, rank_n_);
+    const int stage_bytes = tokens * 128 * (Shape::kStageK / 64) +
+                            Shape::kTileBlocks * Shape::kStageBlocksK * block_bytes;
     const int first_block = (segment.n * Shape::kClusterN + rank_n_) * Shape::kTileBlocks;
 #pragma unroll 1  // unrolled, it needs more registers than the producer has
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
@@ -37,7 +42,7 @@ class Producer {
       const uint32_t full = pipeline_.full(at_.stage);
       ptx::mbarrier_arrive_expect_tx(full, stage_bytes);
       load_weights(step, first_block, block_bytes, full);
-      load_activations(step, segment.m * Shape::kTileM, full);
+      if (my_tokens > 0) load_activations(step, first_token, my_tokens, full);
       at_.advance();
     }
   }
@@ -62,27 +67,39 @@ class Producer {
     }
   }
 
-  // A box is 64 input features of the tile's tokens. Side by side CTAs of a cluster each load a
-  // part of the tokens for both.
-  __device__ __forceinline__ void load_activations(int step, int token, uint32_t full) const {
-    constexpr int kPartM = Shape::kTileM / Shape::kClusterN;
+  static constexpr int kPartM = Shape::kTileM / Shape::kClusterN;
+
+  // Tokens that exist of those that a CTA loads, rounded up to the 8 of the swizzle's pattern. The
+  // copy engine could fill a tile with zeros past the last token, but takes longer for them than for
+  // data; what lies there instead only reaches results that nobody stores.
+  __device__ __forceinline__ int part_tokens(int first_token, int rank) const {
+    const int tokens = min(params_.m - first_token - rank * kPartM, kPartM);
+    return max((tokens + 7) / 8 * 8, 0);
+  }
+
+  // A box is 64 input features of `tokens` tokens. Side by side CTAs of a cluster each load a part
+  // of the tile's tokens for both.
+  __device__ __forceinline__ void load_activations(int step, int first_token, int tokens,
+                                                   uint32_t full) const {
+    const CUtensorMap* map = tokens == kPartM ? &activations_.whole : &activations_.rest;
+    const int token = first_token + rank_n_ * kPartM;
     uint32_t destination = shared_ + Shape::kActivationsOffset +
                            at_.stage * Shape::kActivationBytes + rank_n_ * kPartM * 128;
 #pragma unroll
     for (int box = 0; box < Shape::kStageK / 64; ++box) {
       const int k = step * Shape::kStageK + box * 64;
       if constexpr (Shape::kClusterN == 1) {
-        ptx::tensor_load(destination, &activations_, k, token, full, params_.activation_policy);
+        ptx::tensor_load(destination, map, k, token, full, params_.activation_policy);
       } else {
-        ptx::tensor_load_multicast(destination, &activations_, k, token + rank_n_ * kPartM, full,
-                                   (1 << Shape::kClusterN) - 1, params_.activation_policy);
+        ptx::tensor_load_multicast(destination, map, k, token, full, (1 << Shape::kClusterN) - 1,
+                                   params_.activation_policy);
       }
       destination += Shape::kActivationBoxBytes;
     }
   }
 
   const GemmParams& params_;
-  const CUtensorMap& activations_;
+  const ActivationMaps& activations_;
   const uint32_t shared_;
   const Pipeline<Shape> pipeline_;
   const int rank_n_;

@@ -1,11 +1,13 @@
 // What a kernel is launched with, beside the tensor maps of activations and output.
 #pragma once
 
+#include <cuda.h>
 #include <vector_types.h>
 
 #include <cstdint>
 
 #include "machete/kernel/layout.h"
+#include "machete/kernel/streaming.h"
 
 namespace machete {
 
@@ -25,19 +27,39 @@ struct TileParams {
   int raster_m;      // tiles along M that are walked before the next along N
 };
 
-struct GemmParams {
-  TileParams tiles;
-  const uint8_t* blocks;  // of the packed weights
+// What every kernel wants to know of the packed weights and the caches.
+struct WeightParams {
+  const uint8_t* blocks;
   const RowEntry* rows;
   int n_blocks;
   int k_blocks;
   int slice_bytes;
   int groups_per_block;
   uint32_t layout_tag;
-  float4* partials;  // stream-K: kPartialBytes for each CTA
-  uint32_t* flags;   // stream-K: one for each CTA and writing warpgroup; zero between launches
   uint64_t weight_policy;
   uint64_t activation_policy;
+};
+
+// Boxes of 64 input features, of all tokens that a CTA loads of a tile, or of those that the last
+// tile has left. Of one that no tile needs the map is not set.
+struct ActivationMaps {
+  CUtensorMap whole;
+  CUtensorMap rest;
+};
+
+struct GemmParams : WeightParams {
+  TileParams tiles;
+  int m;             // tokens
+  float4* partials;  // stream-K: kPartialBytes for each CTA
+  uint32_t* flags;   // stream-K: one for each CTA and writing warpgroup; zero between launches
+};
+
+struct StreamingParams : WeightParams {
+  StreamingTiles tiles;
+  uint8_t* out;  // [m, n], ldo elements of 16 bits a row
+  int64_t m;
+  int64_t n;
+  int64_t ldo;
 };
 
 }  // namespace machete

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "machete/types.h"
+
 #define MACHETE_DEVICE static __device__ __forceinline__
 
 namespace machete::ptx {
@@ -66,6 +68,19 @@ MACHETE_DEVICE void mbarrier_wait(uint32_t barrier, uint32_t parity) {
       ".reg .pred done;\n"
       "WAIT_%=:\n"
       "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+      "@!done bra WAIT_%=;\n"
+      "}" ::"r"(barrier),
+      "r"(parity)
+      : "memory");
+}
+
+// Where another CTA of the cluster has written what the barrier counts, with store_async_v4().
+MACHETE_DEVICE void mbarrier_wait_cluster(uint32_t barrier, uint32_t parity) {
+  asm volatile(
+      "{\n"
+      ".reg .pred done;\n"
+      "WAIT_%=:\n"
+      "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
       "@!done bra WAIT_%=;\n"
       "}" ::"r"(barrier),
       "r"(parity)
@@ -161,6 +176,23 @@ MACHETE_DEVICE void store_cluster_v4(uint32_t address, const float* v) {
                : "memory");
 }
 
+// Into another CTA of the cluster; counts the bytes on a barrier there.
+MACHETE_DEVICE void store_async_v4(uint32_t address, const float* v, uint32_t barrier) {
+  asm volatile(
+      "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::
+          "r"(address),
+      "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]), "r"(barrier)
+      : "memory");
+}
+
+// Four 8x8 matrices of 16-bit elements.
+MACHETE_DEVICE void ldmatrix_x4(uint32_t address, uint32_t& v0, uint32_t& v1, uint32_t& v2,
+                                uint32_t& v3) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v0), "=r"(v1), "=r"(v2), "=r"(v3)
+               : "r"(address));
+}
+
 // Four 8x8 matrices of 16-bit elements, transposed on the way.
 MACHETE_DEVICE void stmatrix_x4_trans(uint32_t address, const uint32_t (&v)[4]) {
   asm volatile(
@@ -186,6 +218,10 @@ MACHETE_DEVICE uint2 load_global_v2(const void* address) {
   return v;
 }
 
+MACHETE_DEVICE void prefetch_global_l2(const void* address) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(address));
+}
+
 // ---- barriers and fences
 
 // Orders stores to shared memory before the copy engine's reads of it.
@@ -197,11 +233,62 @@ MACHETE_DEVICE void named_barrier(int id, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
+MACHETE_DEVICE void cluster_arrive() {
+  asm volatile("barrier.cluster.arrive.release;" ::: "memory");
+}
+// Orders no memory accesses: enough where fence_mbarrier_init() has done it, and a memory fence
+// cheaper.
+MACHETE_DEVICE void cluster_arrive_relaxed() {
+  asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
+}
+MACHETE_DEVICE void cluster_wait() {
+  asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
+}
 MACHETE_DEVICE void cluster_barrier() {
-  asm volatile("barrier.cluster.arrive.release;\nbarrier.cluster.wait.acquire;" ::: "memory");
+  cluster_arrive();
+  cluster_wait();
 }
 
+// Programmatic dependent launch; both do nothing in a kernel launched without it. From here on the
+// next kernel of the stream may begin, up to its own wait.
+MACHETE_DEVICE void launch_dependent_grids() {
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+}
+// Until the kernels before this one in the stream have ended and their writes are visible.
+MACHETE_DEVICE void grid_dependency_wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
+
 // ---- arithmetic
+
+// An 8x8 matrix of 16-bit elements across the warp: lane i has elements 2i, 2i + 1 in row order.
+MACHETE_DEVICE uint32_t transpose_8x8(uint32_t v) {
+  uint32_t transposed;
+  asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(transposed) : "r"(v));
+  return transposed;
+}
+
+// d += a b; not volatile, so that the compiler may interleave independent ones.
+template <DataType kType>
+struct Mma;
+
+template <>
+struct Mma<DataType::kBF16> {
+  MACHETE_DEVICE void m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
+        " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  }
+};
+
+template <>
+struct Mma<DataType::kF16> {
+  MACHETE_DEVICE void m16n8k16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"
+        " {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  }
+};
 
 MACHETE_DEVICE uint32_t byte_permute(uint32_t v, uint32_t selector) {
   return __byte_perm(v, v, selector);

@@ -7,6 +7,7 @@ namespace machete {
 enum class KernelSchedule {
   kCooperative,  // consumer warpgroups take different features
   kSlicedK,      // two warpgroups take alternate K blocks of the same 64 features and add up
+  kStreaming,    // single warps and mma.sync instead of warpgroups and wgmma (streaming.cuh)
 };
 
 // How tiles are dealt out to CTAs.

@@ -39,7 +39,7 @@ struct KernelShape {
       code_bytes_per_slice(info(Types::kB).bits) + scale_bytes_per_slice(kMaxGroupsPerBlock);
   static constexpr int kMaxBlockBytes = kSlices * kMaxSliceBytes;
   // Blocks that lie next to each other in memory are copied together.
-  static constexpr int kCopyBlocks = kTileBlocks == 3 ? 1 : kTileBlocks;
+  static constexpr int kCopyBlocks = kTileBlocks == 3 ? 1 : kTileBlocks < kPanelBlocks ? kTileBlocks : kPanelBlocks;
   static constexpr int kWeightBytes = kTileBlocks * kStageBlocksK * kMaxBlockBytes;
 
   // ---- epilogue: tokens that one store writes, and its staging buffers for each writer

@@ -26,6 +26,7 @@ struct MmArgs {
   ScheduleList schedules;        // of the family
   const int* resident_clusters;  // for each of them
   void* encode_tensor_map;       // cuTensorMapEncodeTiled
+  bool dependent_launch;         // programmatic
   cudaStream_t stream;
 };
 

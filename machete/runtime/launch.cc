@@ -38,6 +38,115 @@ int resident_clusters(const KernelEntry& kernel, const MmArgs& args) {
   return args.resident_clusters[index];
 }
 
+WeightParams weight_params(const MmArgs& args, int64_t tiles_m) {
+  const TypeSet& types = args.desc->types;
+  const PackedLayout layout =
+      packed_layout(info(types.b).bits, args.N, args.K, args.desc->group_size);
+  const auto* packed = static_cast<const uint8_t*>(args.tensors.packed);
+  WeightParams params = {};
+  params.blocks = packed + layout.blocks_offset;
+  params.rows = reinterpret_cast<const RowEntry*>(packed + layout.rows_offset);
+  params.n_blocks = layout.n_blocks;
+  params.k_blocks = layout.k_blocks;
+  params.slice_bytes = layout.slice_bytes;
+  params.groups_per_block = layout.groups_per_block;
+  params.layout_tag = layout_tag(types, args.N, args.K, layout.groups_per_block);
+  // With one row of tiles every weight is read once and every activation again and again.
+  params.weight_policy = tiles_m == 1 ? kEvictFirst : kEvictNormal;
+  params.activation_policy = tiles_m == 1 ? kEvictLast : kEvictNormal;
+  return params;
+}
+
+// The tokens' activations, in boxes of `box_m` tokens.
+Status encode_activations(const MmArgs& args, int box_m, CUtensorMap* map) {
+  return encode(args.encode_tensor_map, args.desc->types.a, "a", args.tensors.a, args.M, args.K,
+                args.tensors.lda, box_m, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, map);
+}
+
+Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, int clusters, int threads,
+                       int shared_bytes, void** parameters) {
+  const unsigned cluster = kernel.cluster_n * kernel.cluster_k;
+  cudaLaunchAttribute attributes[2] = {};
+  attributes[0].id = cudaLaunchAttributeClusterDimension;
+  attributes[0].val.clusterDim = {cluster, 1, 1};
+  attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[1].val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(clusters * cluster);
+  config.blockDim = dim3(threads);
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = args.stream;
+  config.attrs = attributes;
+  config.numAttrs = args.dependent_launch ? 2 : 1;
+  const cudaError_t error = cudaLaunchKernelExC(&config, kernel.function, parameters);
+  if (error == cudaSuccess) return Status();
+  return Status::failure(StatusCode::kCudaError, "launching schedule %s: %s", kernel.name,
+                         cudaGetErrorString(error));
+}
+
+Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resident) {
+  const RunArgs& tensors = args.tensors;
+  StreamingParams params = {};
+  static_cast<WeightParams&>(params) = weight_params(args, ceil_div(args.M, kernel.tile_m));
+  params.tiles =
+      plan_streaming_tiles(kernel, args.M, args.N, args.K, params.slice_bytes, resident);
+  params.out = static_cast<uint8_t*>(tensors.out);
+  params.m = args.M;
+  params.n = args.N;
+  params.ldo = tensors.ldo;
+  CUtensorMap activations;
+  Status status = encode_activations(args, kernel.tile_m, &activations);
+  if (!status.ok()) return status;
+  const StreamingTiles& tiles = params.tiles;
+  const StreamingMemory memory = streaming_memory(kernel.tile_m, params.slice_bytes, tiles.warps_n,
+                                                  tiles.warps_k, tiles.stages);
+  void* parameters[] = {&activations, &params};
+  return launch_clusters(kernel, args, tiles.pairs, (tiles.warps_n * tiles.warps_k + 2) * 32,
+                         memory.total, parameters);
+}
+
+Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) {
+  const RunArgs& tensors = args.tensors;
+  const int64_t tiles = count_tiles(kernel, args.M, args.N);
+  if (tiles > INT32_MAX) {
+    return Status::failure(StatusCode::kInvalidArgument,
+                           "m = %lld with n = %lld makes %lld tiles of schedule %s; allowed: %d",
+                           static_cast<long long>(args.M), static_cast<long long>(args.N),
+                           static_cast<long long>(tiles), kernel.name, INT32_MAX);
+  }
+  GemmParams params = {};
+  params.tiles = plan_tiles(kernel, args.M, args.N, args.K, resident);
+  static_cast<WeightParams&>(params) = weight_params(args, params.tiles.tiles_m);
+  const size_t workspace = workspace_bytes(kernel, params.tiles);
+  if (tensors.workspace_size < workspace || (workspace > 0 && tensors.workspace == nullptr)) {
+    return Status::failure(
+        StatusCode::kInvalidArgument,
+        "workspace_size = %zu at %p; %zu bytes are needed (schedule %s, m = %lld)",
+        tensors.workspace_size, tensors.workspace, workspace, kernel.name,
+        static_cast<long long>(args.M));
+  }
+  params.flags = static_cast<uint32_t*>(tensors.workspace);
+  params.partials =
+      reinterpret_cast<float4*>(static_cast<uint8_t*>(tensors.workspace) + kFlagsBytes);
+  params.m = static_cast<int>(args.M);
+  const int part = kernel.tile_m / kernel.cluster_n;
+  const int rest = static_cast<int>(args.M % part);
+  ActivationMaps activations = {};
+  CUtensorMap output;
+  Status status;
+  if (args.M >= part) status = encode_activations(args, part, &activations.whole);
+  if (status.ok() && rest > 0) {
+    status = encode_activations(args, static_cast<int>(ceil_div(rest, 8) * 8), &activations.rest);
+  }
+  if (!status.ok()) return status;
+  status = encode(args.encode_tensor_map, args.desc->types.out, "out", tensors.out, args.M, args.N,
+                  tensors.ldo, kernel.store_m, CU_TENSOR_MAP_L2_PROMOTION_NONE, &output);
+  if (!status.ok()) return status;
+  void* parameters[] = {&activations, &output, &params};
+  return launch_clusters(kernel, args, params.tiles.clusters, kernel.threads, kernel.shared_bytes,
+                         parameters);
+}
+
 }  // namespace
 
 Status launch(const KernelEntry& kernel, const MmArgs& args) {
@@ -49,70 +158,8 @@ Status launch(const KernelEntry& kernel, const MmArgs& args) {
                            kernel.name, kernel.cluster_n, kernel.cluster_k, kernel.threads,
                            kernel.shared_bytes);
   }
-  const RunArgs& tensors = args.tensors;
-  const TypeSet& types = args.desc->types;
-  const PackedLayout layout =
-      packed_layout(info(types.b).bits, args.N, args.K, args.desc->group_size);
-
-  const int64_t tiles = count_tiles(kernel, args.M, args.N);
-  if (tiles > INT32_MAX) {
-    return Status::failure(StatusCode::kInvalidArgument,
-                           "m = %lld with n = %lld makes %lld tiles of schedule %s; allowed: %d",
-                           static_cast<long long>(args.M), static_cast<long long>(args.N),
-                           static_cast<long long>(tiles), kernel.name, INT32_MAX);
-  }
-  GemmParams params = {};
-  params.tiles = plan_tiles(kernel, args.M, args.N, args.K, resident);
-  const size_t workspace = workspace_bytes(kernel, params.tiles);
-  if (tensors.workspace_size < workspace || (workspace > 0 && tensors.workspace == nullptr)) {
-    return Status::failure(
-        StatusCode::kInvalidArgument,
-        "workspace_size = %zu at %p; %zu bytes are needed (schedule %s, m = %lld)",
-        tensors.workspace_size, tensors.workspace, workspace, kernel.name,
-        static_cast<long long>(args.M));
-  }
-  const auto* packed = static_cast<const uint8_t*>(tensors.packed);
-  params.blocks = packed + layout.blocks_offset;
-  params.rows = reinterpret_cast<const RowEntry*>(packed + layout.rows_offset);
-  params.n_blocks = layout.n_blocks;
-  params.k_blocks = layout.k_blocks;
-  params.slice_bytes = layout.slice_bytes;
-  params.groups_per_block = layout.groups_per_block;
-  params.layout_tag = layout_tag(types, args.N, args.K, layout.groups_per_block);
-  params.flags = static_cast<uint32_t*>(tensors.workspace);
-  params.partials =
-      reinterpret_cast<float4*>(static_cast<uint8_t*>(tensors.workspace) + kFlagsBytes);
-  // With one row of tiles every weight is read once and every activation again and again.
-  const bool stream_weights = params.tiles.tiles_m == 1;
-  params.weight_policy = stream_weights ? kEvictFirst : kEvictNormal;
-  params.activation_policy = stream_weights ? kEvictLast : kEvictNormal;
-
-  CUtensorMap activations;
-  CUtensorMap output;
-  Status status =
-      encode(args.encode_tensor_map, types.a, "a", tensors.a, args.M, args.K, tensors.lda,
-             kernel.tile_m / kernel.cluster_n, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, &activations);
-  if (!status.ok()) return status;
-  status = encode(args.encode_tensor_map, types.out, "out", tensors.out, args.M, args.N,
-                  tensors.ldo, kernel.store_m, CU_TENSOR_MAP_L2_PROMOTION_NONE, &output);
-  if (!status.ok()) return status;
-
-  const unsigned cluster = kernel.cluster_n * kernel.cluster_k;
-  cudaLaunchAttribute attribute = {};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim = {cluster, 1, 1};
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(params.tiles.clusters * cluster);
-  config.blockDim = dim3(kernel.threads);
-  config.dynamicSmemBytes = kernel.shared_bytes;
-  config.stream = args.stream;
-  config.attrs = &attribute;
-  config.numAttrs = 1;
-  void* parameters[] = {&activations, &output, &params};
-  const cudaError_t error = cudaLaunchKernelExC(&config, kernel.function, parameters);
-  if (error == cudaSuccess) return Status();
-  return Status::failure(StatusCode::kCudaError, "launching schedule %s: %s", kernel.name,
-                         cudaGetErrorString(error));
+  return kernel.schedule == KernelSchedule::kStreaming ? launch_streaming(kernel, args, resident)
+                                                       : launch_gemm(kernel, args, resident);
 }
 
 }  // namespace machete

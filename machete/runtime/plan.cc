@@ -57,9 +57,11 @@ Status count_resident(const KernelEntry& kernel, int multiprocessors, int* count
     status = cuda_status("cudaOccupancyMaxActiveClusters",
                          cudaOccupancyMaxActiveClusters(count, kernel.function, &config));
   }
-  const int most =
-      static_cast<int>(kFlagsBytes / sizeof(uint32_t)) / (kernel.writers * kernel.cluster_n);
-  *count = std::min(*count, most);
+  if (kernel.scheduler == TileScheduler::kStreamK) {
+    const int most =
+        static_cast<int>(kFlagsBytes / sizeof(uint32_t)) / (kernel.writers * kernel.cluster_n);
+    *count = std::min(*count, most);
+  }
   return status;
 }
 
@@ -153,6 +155,7 @@ Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* p
     return Status::failure(StatusCode::kUnsupported, "family %s has %d schedules; allowed: %d",
                            made.family_->name, schedules.count, kMaxSchedules);
   }
+  made.dependent_launch_ = options.programmatic_dependent_launch;
   if (options.schedule != nullptr) made.schedule_ = find_schedule(schedules, options.schedule);
 
   status = cuda_status("cudaGetDevice", cudaGetDevice(&made.device_));
@@ -201,6 +204,7 @@ const KernelEntry& choose(const internal::Family& family, const ProblemDesc& des
 size_t Plan::workspace_size(int64_t m) const {
   if (family_ == nullptr || m <= 0) return 0;
   const KernelEntry& kernel = choose(*family_, desc_, schedule_, m);
+  if (kernel.schedule == KernelSchedule::kStreaming) return 0;
   const int index = find_schedule(family_->supported_schedules_dispatch(), kernel.name);
   if (resident_clusters_[index] == 0 || count_tiles(kernel, m, desc_.n) > INT32_MAX) return 0;
   return workspace_bytes(kernel,
@@ -236,6 +240,7 @@ Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
   mm.schedules = schedules;
   mm.resident_clusters = resident_clusters_;
   mm.encode_tensor_map = encode_tensor_map_;
+  mm.dependent_launch = dependent_launch_;
   mm.stream = stream;
   return family_->mm_dispatch(mm);
 }

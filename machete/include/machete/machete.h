@@ -78,6 +78,8 @@ Status check_prepacked(const ProblemDesc& desc, const void* packed, cudaStream_t
 struct PlanOptions {
   // One of supported_schedules(); null: the family's heuristic chooses for each M.
   const char* schedule = nullptr;
+  // Lets the kernel begin before the work before it in the stream has ended; see run().
+  bool programmatic_dependent_launch = false;
 };
 
 struct RunArgs {
@@ -121,6 +123,7 @@ class Plan {
   ProblemDesc desc_;
   const internal::Family* family_ = nullptr;
   int schedule_ = -1;  // index into the family's schedules; -1: by heuristic
+  bool dependent_launch_ = false;
   int device_ = -1;
   void* encode_tensor_map_ = nullptr;          // cuTensorMapEncodeTiled
   int resident_clusters_[kMaxSchedules] = {};  // that fit on the device at once

@@ -1,4 +1,4 @@
-// The row of the dispatch table that a generated shard defines.
+// The row of the dispatch table that a generated shard defines, for wgmma kernels.
 #pragma once
 
 #include "machete/kernel/gemm.cuh"
@@ -12,6 +12,7 @@ KernelEntry make_kernel_entry(const char* name) {
   return {
       name,
       reinterpret_cast<const void*>(&gemm<Types, Schedule>),
+      Schedule::kKernelSchedule,
       Shape::kThreads,
       Shape::kSharedBytes,
       Schedule::kTileN,
