@@ -55,7 +55,7 @@ _WEIGHT_ONLY_SCHEDULES = (
 # to 28672) with 15 values of M each; docs/performance.md says how far it is from the fastest. With
 # few tokens the narrowest tile that covers them, along few features because more of those tiles
 # fill the GPU; wide layers have features enough for wide tiles. From 128 tokens on, the largest
-# tile whose last wave is not mostly idle.
+# tile whose last wave is not mostly idle. The times are of 4-bit weights.
 _WEIGHT_ONLY_HEURISTIC = (
     # 66 tiles of 64 features: two CTAs for each on 132 SMs.
     ("M <= 16 and 1408 < N <= 4224", _sliced_k(16, cluster_k=2)),
@@ -93,10 +93,18 @@ _WEIGHT_ONLY_HEURISTIC = (
     (None, _cooperative(256, 128)),
 )
 
+# By bits of a weight: what stands in for schedules that do not fit. Three stages of 128 x 256 have
+# no room with 8 bits; 256 x 128 shares activations between two CTAs as well.
+_STAND_INS = {
+    4: {},
+    8: {_cooperative(128, 256, cluster_features=2): _cooperative(256, 128, cluster_features=2)},
+}
+
 
 def _weight_only(a: DataType, b: DataType) -> ImplConfig:
     """16-bit activations, weights with a group scale of the same type and nothing else."""
     void = DataType.void
+    stand_ins = _STAND_INS[b.bits]
     return ImplConfig(
         types=TypeConfig(
             a=a,
@@ -108,12 +116,15 @@ def _weight_only(a: DataType, b: DataType) -> ImplConfig:
             out=a,
             accumulator=DataType.f32,
         ),
-        schedules=_WEIGHT_ONLY_SCHEDULES,
-        heuristic=_WEIGHT_ONLY_HEURISTIC,
+        schedules=tuple(stand_ins.get(known, known) for known in _WEIGHT_ONLY_SCHEDULES),
+        heuristic=tuple(
+            (condition, stand_ins.get(known, known)) for condition, known in _WEIGHT_ONLY_HEURISTIC
+        ),
     )
 
 
-FAMILIES = (
-    _weight_only(DataType.bf16, DataType.u4b8),
-    _weight_only(DataType.f16, DataType.u4b8),
+FAMILIES = tuple(
+    _weight_only(a, b)
+    for a in (DataType.bf16, DataType.f16)
+    for b in (DataType.u4b8, DataType.u8b128)
 )

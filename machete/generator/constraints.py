@@ -35,8 +35,8 @@ def _weight_only(a: DataType) -> dict[str, tuple[DataType, ...]]:
 
 
 RUNNABLE_TYPES: dict[DataType, dict[DataType, dict[str, tuple[DataType, ...]]]] = {
-    DataType.bf16: {DataType.u4b8: _weight_only(DataType.bf16)},
-    DataType.f16: {DataType.u4b8: _weight_only(DataType.f16)},
+    a: dict.fromkeys((DataType.u4b8, DataType.u8b128), _weight_only(a))
+    for a in (DataType.bf16, DataType.f16)
 }
 """By activations, then by weights: what each other field of a TypeConfig may be."""
 

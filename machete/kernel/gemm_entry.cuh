@@ -21,6 +21,7 @@ KernelEntry make_kernel_entry(const char* name) {
       Shape::kClusterK,
       Shape::kStageK,
       Shape::kActivationBytes + Shape::kWeightBytes,
+      Shape::kCodeBytes,
       Shape::kStoreM,
       Shape::kWriters,
       Shape::kPartialBytes,

@@ -18,6 +18,7 @@ struct KernelEntry {
   // The rest is of the wgmma kernels.
   int stage_k;        // input features of a pipeline stage
   int stage_bytes;    // copied into shared memory for a stage
+  int code_bytes;     // of these: codes of the weights
   int store_m;        // tokens that one tensor store writes
   int writers;        // warpgroups that hand over or store partial sums
   int partial_bytes;  // of a CTA

@@ -5,20 +5,25 @@
 //     rows          8 bytes     a RowEntry for each feature, to a multiple of 128 bytes
 //     blocks                    [N / 256][K / 128][4 along N], N and K rounded up
 //       slice       4           the 16 features that one warp multiplies
-//         codes     1024 bytes  [k / 64: 2][lane: 32][16 bytes]   (4-bit codes)
+//         codes     256 bytes   for each bit of a code: [k / 64: 2][bits / 4][lane: 32][16 bytes]
 //         scales    32 bytes    for each group: [r: 8] {row r, row r + 8}, 16 bits each
 //
-// A lane's 16 bytes are the A fragments of four k16 steps of wgmma (and of mma.m16n8k16, which has
-// the same order), a word each: the code in nibble p (even k) and p + 4 (odd k) belongs to fragment
-// register p, that is to row lane / 4 + 8 * (p & 1) and k = 2 * (lane % 4) + 8 * (p >> 1). So any
-// kernel reads a slice with 128-bit shared-memory loads without conflicts, and a kernel may take
-// features in units of 16.
+// A lane's codes of 64 input features are its A fragments of four k16 steps of wgmma (and of
+// mma.m16n8k16, which has the same order), bits / 4 words for each step. Fragment register p holds
+// row lane / 4 + 8 * (p & 1), k = 2 * (lane % 4) + 8 * (p >> 1) and, in its upper half, k + 1.
 //
-// Codes are dequantised by one AND and one FMA a pair (dequantise.cuh). A code alone in the low
-// bits of a 16-bit float is a subnormal, code * 2^-q, so the scale is stored multiplied by 2^q. To
-// keep it finite it is also divided by a power of two for each feature, which the epilogue
-// multiplies back, in fp32 (RowEntry). Both are exact for scales down to 2^-24 of the feature's
-// largest.
+//     4 bits   nibble p of the word: the even k of register p; nibble p + 4: the odd k
+//     8 bits   bytes of the first word: registers 0 and 1, even k before odd k; of the second word:
+//              registers 2 and 3
+//
+// So any kernel reads a slice with 128-bit shared-memory loads without conflicts, and a kernel may
+// take features in units of 16.
+//
+// Codes are dequantised by one instruction that leaves a pair of them alone and one FMA
+// (dequantise.cuh). A code alone in the low bits of a 16-bit float is worth code * 2^-q (Encoding),
+// so the scale is stored multiplied by 2^q. To keep it finite it is also divided by a power of two
+// for each feature, which the epilogue multiplies back, in fp32 (RowEntry). Both are exact for
+// scales down to 2^-24 of the feature's largest.
 #pragma once
 
 #include <cstddef>
@@ -129,40 +134,62 @@ MACHETE_HOST_DEVICE constexpr uint32_t layout_tag(const TypeSet& types, int64_t 
   return hash;
 }
 
-// How codes and scales are encoded for activations of a 16-bit floating-point type.
-struct Encoding {
-  // The lowest bit of a word's first code. bf16 keeps 7 bits below its exponent, so codes start at
-  // bit 0; f16 keeps 10, and starting at bit 2 leaves its scales two more binades above underflow.
-  int code_shift;
-  int smallest_exponent;  // the type's smallest subnormal is 2^-smallest_exponent
+// A 16-bit floating-point type.
+struct Float16 {
+  int smallest_exponent;  // the smallest subnormal is 2^-smallest_exponent
   int mantissa_bits;
   int exponent_bias;
 };
 
-MACHETE_HOST_DEVICE constexpr Encoding encoding(DataType a) {
-  return a == DataType::kF16 ? Encoding{2, 24, 10, 15} : Encoding{0, 133, 7, 127};
-}
+// How the codes of a type of weights are turned into a 16-bit type of activations.
+struct Encoding {
+  Float16 type;  // of activations, scales and dequantised weights
+  // Where a code lies once it is alone in its half of a register: its lowest bit in rows r of a
+  // slice, and how much further up that is in rows r + 8.
+  int code_shift;
+  int upper_shift;
+  // The scales of a feature are divided by a power of two, so that the largest is below
+  // 2^largest_scale_exponent. Multiplied by 2^q it is then finite.
+  int largest_scale_exponent;
 
-// Scales of a feature are divided by a power of two so that the largest lies in
-// [2^-8, 2^-7): then 2^(q + 7) stays below the largest f16 and bf16.
-constexpr int kLargestScaleExponent = -7;
-
-// Where a word of a block's codes comes from.
-struct CodePosition {
-  int row;  // of the block, of the code in nibble 0
-  int k;    // of the block, of the code in nibble 0
+  // q: a code alone in its half of a register is worth code * 2^-q. Below the exponent's bits it is
+  // a subnormal. In bf16, which has 7 bits there, an 8-bit code reaches the exponent's lowest bit,
+  // and the numbers with that bit follow the subnormals at the same distance.
+  MACHETE_HOST_DEVICE constexpr int code_exponent(bool upper_row) const {
+    return type.smallest_exponent - code_shift - (upper_row ? upper_shift : 0);
+  }
 };
 
-MACHETE_HOST_DEVICE constexpr CodePosition code_position(int slice, int word) {
-  const int half = word / 128;  // k64
-  const int lane = word / 4 % 32;
-  const int step = word % 4;  // k16
-  return {slice * kSliceN + lane / 4, half * 64 + step * 16 + lane % 4 * 2};
+MACHETE_HOST_DEVICE constexpr Encoding encoding(DataType a, DataType b) {
+  const bool is_f16 = a == DataType::kF16;
+  const Float16 type = is_f16 ? Float16{24, 10, 15} : Float16{133, 7, 127};
+  // f16 ends at 2^16, and q is 24.
+  if (b == DataType::kU8B128) return {type, 0, 0, is_f16 ? -8 : -7};
+  // f16 keeps 10 bits below its exponent; codes two bits further up leave its scales two more
+  // binades above underflow.
+  return {type, is_f16 ? 2 : 0, 4, -7};
 }
 
-// Row and k of nibble p (0..7), relative to nibble 0.
-MACHETE_HOST_DEVICE constexpr int nibble_row(int p) { return (p & 1) * 8; }
-MACHETE_HOST_DEVICE constexpr int nibble_k(int p) { return ((p >> 1) & 1) * 8 + (p >> 2); }
+// Codes lie in a slice by k64 halves, 16-byte vectors, lanes; each k16 step has bits / 4 words.
+struct CodePosition {
+  int row;  // of the block
+  int k;    // of the block
+};
+
+// Where code `index` of a slice's word comes from, counted from the word's lowest bits.
+MACHETE_HOST_DEVICE constexpr CodePosition code_position(int bits, int slice, int word, int index) {
+  const int step_words = bits / 4;
+  const int half = word / (128 * step_words);
+  const int vector = word / 128 % step_words;
+  const int lane = word / 4 % 32;
+  const int lane_word = vector * 4 + word % 4;  // among the lane's of this half
+  const int step = lane_word / step_words;
+  // A step's codes, eight a lane: 4-bit ones have the even k of all registers first.
+  const int p = bits == 4 ? index % 4 : lane_word % step_words * 2 + index / 2;
+  const int odd = bits == 4 ? index / 4 : index % 2;
+  return {slice * kSliceN + lane / 4 + (p & 1) * 8,
+          half * 64 + step * 16 + lane % 4 * 2 + (p >> 1) * 8 + odd};
+}
 
 MACHETE_HOST_DEVICE constexpr uint32_t rotate_left(uint32_t word, int bits) {
   return bits == 0 ? word : (word << bits) | (word >> (32 - bits));

@@ -130,7 +130,7 @@ class Consumer {
     codes_ = shared + Shape::kWeightsOffset +
              (k_block * Shape::kTileBlocks + first_block) * block_bytes_ +
              warp * params.slice_bytes + lane * 16;
-    scales_ = codes_ - lane * 16 + kCodesBytes + lane / 4 * 4;
+    scales_ = codes_ - lane * 16 + Shape::kSliceCodeBytes + lane / 4 * 4;
     activations_ =
         shared + Shape::kActivationsOffset + k_block * (kBlockK / 64) * Shape::kActivationBoxBytes;
   }
@@ -150,10 +150,11 @@ class Consumer {
     int held = -1;  // the stage that the MMAs in flight still read
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
       pipeline_.wait_full(at_);
-      Dequantiser<Types::kA, Types::kB> dequantise[kBlocks];
+      Dequantise dequantise[kBlocks];
       load_scales(dequantise, 0);
-      uint4 codes[kUnits];
-      load_codes(codes);
+      uint32_t codes[kUnits][4 * kWords];
+#pragma unroll
+      for (int u = 0; u < kUnitsAhead; ++u) load_codes(codes[u], u);
       const uint32_t activations =
           descriptor_low(activations_ + at_.stage * Shape::kActivationBytes);
 #pragma unroll
@@ -162,10 +163,8 @@ class Consumer {
         const int half = u / kBlocks;
         if (kTwoGroups && u == kBlocks) load_scales(dequantise, scale_bytes_per_slice(1));
         uint32_t (&fragment)[16] = fragments[u & 1];
-        dequantise[b](codes[u].x, fragment);
-        dequantise[b](codes[u].y, fragment + 4);
-        dequantise[b](codes[u].z, fragment + 8);
-        dequantise[b](codes[u].w, fragment + 12);
+#pragma unroll
+        for (int j = 0; j < 4; ++j) dequantise[b](codes[u] + kWords * j, fragment + 4 * j);
 #pragma unroll
         for (int i = 0; i < 16; ++i) cute::warpgroup_fence_operand(fragment[i]);
         cute::warpgroup_arrive();
@@ -175,6 +174,7 @@ class Consumer {
                 accumulators[b], std::make_index_sequence<Shape::kAccumulators>());
         }
         cute::warpgroup_commit_batch();
+        if (u + kUnitsAhead < kUnits) load_codes(codes[u + kUnitsAhead], u + kUnitsAhead);
         // The unit before this one is done: its registers and, if it was the last of its stage,
         // the stage are free.
         cute::warpgroup_wait<1>();
@@ -189,12 +189,16 @@ class Consumer {
   }
 
  private:
+  using Dequantise = Dequantiser<Types::kA, Types::kB>;
+  static constexpr int kWords = Dequantise::kWords;
   static constexpr int kUnits = 2 * kBlocks;  // of a stage
-  static constexpr int kCodesBytes = code_bytes_per_slice(info(Types::kB).bits);
+  // Units whose codes are loaded at the beginning of a stage: all, unless that takes more registers
+  // than the widest tiles have. The others' follow into the registers of those already dequantised.
+  static constexpr int kUnitsAhead = kUnits * kWords <= 4 ? kUnits : kUnits / 2;
+  static constexpr int kVectorBytes = 32 * 16;  // a 128-bit load of a warp
 
   // `offset`: of a group's scales from the first's.
-  __device__ __forceinline__ void load_scales(
-      Dequantiser<Types::kA, Types::kB> (&dequantise)[kBlocks], int offset) const {
+  __device__ __forceinline__ void load_scales(Dequantise (&dequantise)[kBlocks], int offset) const {
     const uint32_t scales = scales_ + at_.stage * Shape::kWeightBytes + offset;
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
@@ -202,12 +206,17 @@ class Consumer {
     }
   }
 
-  __device__ __forceinline__ void load_codes(uint4 (&codes)[kUnits]) const {
-    const uint32_t first = codes_ + at_.stage * Shape::kWeightBytes;
+  __device__ __forceinline__ void load_codes(uint32_t (&codes)[4 * kWords], int unit) const {
+    const uint32_t first = codes_ + at_.stage * Shape::kWeightBytes +
+                           (unit % kBlocks) * block_bytes_ +
+                           (unit / kBlocks) * (Shape::kSliceCodeBytes / 2);
 #pragma unroll
-    for (int u = 0; u < kUnits; ++u) {
-      codes[u] = ptx::load_shared_v4(first + (u % kBlocks) * block_bytes_ +
-                                     (u / kBlocks) * (kCodesBytes / 2));
+    for (int v = 0; v < kWords; ++v) {
+      const uint4 words = ptx::load_shared_v4(first + v * kVectorBytes);
+      codes[4 * v] = words.x;
+      codes[4 * v + 1] = words.y;
+      codes[4 * v + 2] = words.z;
+      codes[4 * v + 3] = words.w;
     }
   }
 

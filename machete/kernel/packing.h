@@ -8,9 +8,10 @@
 namespace machete {
 
 struct PackingSource {
-  const uint8_t* codes;    // [n, k], two 4-bit codes a byte
+  const uint8_t* codes;    // [n, k], two 4-bit codes a byte or one 8-bit code
   const uint16_t* scales;  // [k / group_size, n], bits of a 16-bit float
   TypeSet types;
+  int code_bits;
   uint32_t padding_code;  // the code of weight zero
   int64_t n;
   int64_t k;
@@ -22,6 +23,7 @@ inline PackingSource packing_source(const TypeSet& types, int64_t n, int64_t k, 
   return {static_cast<const uint8_t*>(codes),
           static_cast<const uint16_t*>(scales),
           types,
+          info(types.b).bits,
           static_cast<uint32_t>(info(types.b).bias),
           n,
           k,
@@ -29,7 +31,7 @@ inline PackingSource packing_source(const TypeSet& types, int64_t n, int64_t k, 
 }
 
 // floor(log2 |x|) of a 16-bit float's bits; -1000 for zero, infinity and NaN.
-MACHETE_HOST_DEVICE int exponent_of(uint16_t bits, const Encoding& type) {
+MACHETE_HOST_DEVICE int exponent_of(uint16_t bits, const Float16& type) {
   const int field = (bits & 0x7fff) >> type.mantissa_bits;
   uint32_t mantissa = bits & ((1u << type.mantissa_bits) - 1);
   const int all_ones = 0x7fff >> type.mantissa_bits;
@@ -42,7 +44,7 @@ MACHETE_HOST_DEVICE int exponent_of(uint16_t bits, const Encoding& type) {
 
 // x * 2^power in the same type: exact unless the result is subnormal (then truncated); infinity
 // where it is too large.
-MACHETE_HOST_DEVICE uint16_t times_power_of_two(uint16_t bits, int power, const Encoding& type) {
+MACHETE_HOST_DEVICE uint16_t times_power_of_two(uint16_t bits, int power, const Float16& type) {
   const uint16_t sign = bits & 0x8000;
   const int all_ones = 0x7fff >> type.mantissa_bits;
   const uint32_t hidden = 1u << type.mantissa_bits;
@@ -69,18 +71,18 @@ MACHETE_HOST_DEVICE uint16_t times_power_of_two(uint16_t bits, int power, const 
   return sign | static_cast<uint16_t>(shift > type.mantissa_bits ? 0 : mantissa >> shift);
 }
 
-// e such that the scales of feature n, divided by 2^e, stay below 2^kLargestScaleExponent.
+// e such that the scales of feature n, divided by 2^e, stay below the encoding's limit.
 MACHETE_HOST_DEVICE int row_exponent(const PackingSource& source, int64_t n) {
-  const Encoding type = encoding(source.types.a);
+  const Encoding encoded = encoding(source.types.a, source.types.b);
   int largest = -1000;
   if (n < source.n) {
     for (int64_t group = 0; group * source.group_size < source.k; ++group) {
-      const int exponent = exponent_of(source.scales[group * source.n + n], type);
+      const int exponent = exponent_of(source.scales[group * source.n + n], encoded.type);
       largest = exponent > largest ? exponent : largest;
     }
   }
   if (largest == -1000) return 0;
-  const int e = largest + 1 - kLargestScaleExponent;
+  const int e = largest + 1 - encoded.largest_scale_exponent;
   return e > 127 ? 127 : e;  // 2^e must be a finite float
 }
 
@@ -108,31 +110,30 @@ MACHETE_HOST_DEVICE int exponent_of_entry(const RowEntry& entry) {
   return static_cast<int>(bits >> 23) - 127;
 }
 
-// A 4-bit code; outside the matrix the code of weight zero.
+// A code; outside the matrix the code of weight zero.
 MACHETE_HOST_DEVICE uint32_t code_at(const PackingSource& source, int64_t n, int64_t k) {
   if (n >= source.n || k >= source.k) return source.padding_code;
-  const int64_t index = n * source.k + k;
-  return source.codes[index / 2] >> (index % 2 * 4) & 0xf;
+  const int64_t bit = (n * source.k + k) * source.code_bits;
+  return source.codes[bit / 8] >> bit % 8 & ((1u << source.code_bits) - 1);
 }
 
 // Word `word` of a slice's codes.
 MACHETE_HOST_DEVICE uint32_t codes_word(const PackingSource& source, int64_t n_block,
                                         int64_t k_block, int slice, int word) {
-  const CodePosition at = code_position(slice, word);
+  const int bits = source.code_bits;
   uint32_t packed = 0;
-  for (int p = 0; p < 8; ++p) {
-    const int64_t n = n_block * kBlockN + at.row + nibble_row(p);
-    const int64_t k = k_block * kBlockK + at.k + nibble_k(p);
-    packed |= code_at(source, n, k) << (4 * p);
+  for (int i = 0; i < 32 / bits; ++i) {
+    const CodePosition at = code_position(bits, slice, word, i);
+    packed |= code_at(source, n_block * kBlockN + at.row, k_block * kBlockK + at.k) << (bits * i);
   }
-  return rotate_left(packed, encoding(source.types.a).code_shift);
+  return rotate_left(packed, encoding(source.types.a, source.types.b).code_shift);
 }
 
 // Word `word` of a slice's scales: two features' scales for one group. `rows` are the buffer's.
 MACHETE_HOST_DEVICE uint32_t scales_word(const PackingSource& source, const PackedLayout& layout,
                                          const RowEntry* rows, int64_t n_block, int64_t k_block,
                                          int slice, int word) {
-  const Encoding type = encoding(source.types.a);
+  const Encoding encoded = encoding(source.types.a, source.types.b);
   const int64_t k = k_block * kBlockK + word / 8 * (kBlockK / layout.groups_per_block);
   if (k >= source.k) return 0;
   const int64_t group = k / source.group_size;
@@ -140,10 +141,9 @@ MACHETE_HOST_DEVICE uint32_t scales_word(const PackingSource& source, const Pack
   for (int high = 0; high < 2; ++high) {
     const int64_t n = n_block * kBlockN + slice * kSliceN + word % 8 + high * 8;
     if (n >= source.n) continue;
-    // Codes of the upper rows sit four bits further up.
-    const int power =
-        type.smallest_exponent - type.code_shift - 4 * high - exponent_of_entry(rows[n]);
-    const uint16_t scale = times_power_of_two(source.scales[group * source.n + n], power, type);
+    const int power = encoded.code_exponent(high != 0) - exponent_of_entry(rows[n]);
+    const uint16_t scale =
+        times_power_of_two(source.scales[group * source.n + n], power, encoded.type);
     packed |= static_cast<uint32_t>(scale) << (16 * high);
   }
   return packed;

@@ -31,7 +31,7 @@ __global__ void pack_blocks(PackingSource source, PackedLayout layout, uint8_t* 
 // Types: kA (activations), kBBits, kConvert (what the weights are dequantised to), kAccumulator.
 template <class Types>
 Status prepack_B(const PrepackArgs& args) {
-  static_assert(Types::kBBits == 4 && Types::kConvert == Types::kA);
+  static_assert((Types::kBBits == 4 || Types::kBBits == 8) && Types::kConvert == Types::kA);
   const ProblemDesc& desc = args.desc;
   const PackingSource source =
       packing_source(desc.types, desc.n, desc.k, desc.group_size, args.codes, args.scales);

@@ -290,8 +290,9 @@ struct Mma<DataType::kF16> {
   }
 };
 
+// Nibbles of the selector choose bytes: 0 to 3 are those of v, 4 is zero.
 MACHETE_DEVICE uint32_t byte_permute(uint32_t v, uint32_t selector) {
-  return __byte_perm(v, v, selector);
+  return __byte_perm(v, 0, selector);
 }
 
 }  // namespace machete::ptx

@@ -35,12 +35,13 @@ struct KernelShape {
   // The activations of 64 input features, rows of 128 bytes in the 128-byte swizzle.
   static constexpr int kActivationBoxBytes = kTileM * 128;
   static constexpr int kActivationBytes = kActivationBoxBytes * kStageK / 64;
-  static constexpr int kMaxSliceBytes =
-      code_bytes_per_slice(info(Types::kB).bits) + scale_bytes_per_slice(kMaxGroupsPerBlock);
+  static constexpr int kSliceCodeBytes = code_bytes_per_slice(info(Types::kB).bits);
+  static constexpr int kMaxSliceBytes = kSliceCodeBytes + scale_bytes_per_slice(kMaxGroupsPerBlock);
   static constexpr int kMaxBlockBytes = kSlices * kMaxSliceBytes;
   // Blocks that lie next to each other in memory are copied together.
   static constexpr int kCopyBlocks = kTileBlocks == 3 ? 1 : kTileBlocks < kPanelBlocks ? kTileBlocks : kPanelBlocks;
   static constexpr int kWeightBytes = kTileBlocks * kStageBlocksK * kMaxBlockBytes;
+  static constexpr int kCodeBytes = kTileBlocks * kStageBlocksK * kSlices * kSliceCodeBytes;
 
   // ---- epilogue: tokens that one store writes, and its staging buffers for each writer
   static constexpr int kStoreM = kTileM < 32 ? kTileM : 32;

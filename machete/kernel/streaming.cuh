@@ -185,6 +185,7 @@ class StreamingConsumer {
   static constexpr int kTokenTiles = kTileM / 8;
   static constexpr int kFragments = kWarpSlices * kTokenTiles;
   static constexpr int kCodesBytes = code_bytes_per_slice(info(Types::kB).bits);
+  static constexpr int kWords = Dequantiser<Types::kA, Types::kB>::kWords;
   using Accumulators = float[kFragments][4];  // [slice][token tile]
 
   // A pass may end before its last warps' slices do.
@@ -252,10 +253,18 @@ class StreamingConsumer {
       uint32_t codes, uint32_t activations,
       const Dequantiser<Types::kA, Types::kB> (&dequantise)[kWarpSlices],
       Accumulators& accumulators) const {
-    uint4 words[kWarpSlices];
+    uint32_t words[kWarpSlices][4 * kWords];
 #pragma unroll
     for (int s = 0; s < kWarpSlices; ++s) {
-      words[s] = ptx::load_shared_v4(codes + s * params_.slice_bytes + lane_ * 16);
+#pragma unroll
+      for (int v = 0; v < kWords; ++v) {
+        const uint4 vector =
+            ptx::load_shared_v4(codes + s * params_.slice_bytes + v * 512 + lane_ * 16);
+        words[s][4 * v] = vector.x;
+        words[s][4 * v + 1] = vector.y;
+        words[s][4 * v + 2] = vector.z;
+        words[s][4 * v + 3] = vector.w;
+      }
     }
     uint32_t b[4][kTokenTiles][2];
     load_activations(activations, b);
@@ -264,11 +273,7 @@ class StreamingConsumer {
 #pragma unroll
       for (int s = 0; s < kWarpSlices; ++s) {
         uint32_t a[4];
-        const uint32_t word = step == 0   ? words[s].x
-                              : step == 1 ? words[s].y
-                              : step == 2 ? words[s].z
-                                          : words[s].w;
-        dequantise[s](word, a);
+        dequantise[s](words[s] + step * kWords, a);
 #pragma unroll
         for (int m = 0; m < kTokenTiles; ++m) {
           ptx::Mma<Types::kA>::m16n8k16(accumulators[s * kTokenTiles + m], a, b[step][m]);

@@ -54,7 +54,7 @@ Status check_problem(const ProblemDesc& desc) {
     const char* what;
   } types[] = {
       {"a", t.a, float16, "f16, bf16"},
-      {"b", t.b, t.b == DataType::kU4B8, "u4b8"},
+      {"b", t.b, t.b == DataType::kU4B8 || t.b == DataType::kU8B128, "u4b8, u8b128"},
       {"b_group_scale", t.b_group_scale, t.b_group_scale == t.a, "the type of a"},
       {"b_group_zeropoint", t.b_group_zeropoint, t.b_group_zeropoint == DataType::kVoid, "void"},
       {"b_channel_scale", t.b_channel_scale, t.b_channel_scale == DataType::kVoid, "void"},

@@ -22,12 +22,11 @@ constexpr int kBytesInFlight = 64 * 1024;
 constexpr int kMaxWarpsK = 4;
 
 double step_time(const KernelEntry& kernel, const TileParams& tiles, int clusters) {
-  const double weights = double(kernel.tile_n) * kernel.stage_k / 2;
   double time = std::max(kernel.stage_bytes / kIngest,
                          2.0 * kernel.tile_n * kernel.tile_m * kernel.stage_k / kMultiply);
   // More tiles along M find the weights in L2.
   if (tiles.tiles_m <= 2) {
-    time = std::max(time, weights * clusters * kernel.cluster_n / kStream);
+    time = std::max(time, double(kernel.code_bytes) * clusters * kernel.cluster_n / kStream);
   }
   return time;
 }

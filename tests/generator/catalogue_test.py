@@ -30,12 +30,15 @@ class CatalogueTest(unittest.TestCase):
         check_families(FAMILIES)
 
     def test_families(self) -> None:
-        self.assertLessEqual({"bf16_u4b8", "f16_u4b8"}, set(map(_name, FAMILIES)))
+        names = {"bf16_u4b8", "f16_u4b8", "bf16_u8b128", "f16_u8b128"}
+        self.assertLessEqual(names, set(map(_name, FAMILIES)))
 
-    def test_the_types_alone_do_not_change_the_choice(self) -> None:
-        bf16, f16 = (family for family in FAMILIES if _name(family) in ("bf16_u4b8", "f16_u4b8"))
-        self.assertEqual(bf16.heuristic, f16.heuristic)
-        self.assertEqual(bf16.schedules, f16.schedules)
+    def test_the_activations_alone_do_not_change_the_choice(self) -> None:
+        by_name = {_name(family): family for family in FAMILIES}
+        for weights in ("u4b8", "u8b128"):
+            bf16, f16 = by_name[f"bf16_{weights}"], by_name[f"f16_{weights}"]
+            self.assertEqual(bf16.heuristic, f16.heuristic)
+            self.assertEqual(bf16.schedules, f16.schedules)
 
     def test_tiles_of_the_llama_layers(self) -> None:
         for family in FAMILIES:

@@ -49,7 +49,7 @@ _TYPE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"b": DataType.u4},
-        "family bf16_u4, types: b = u4; allowed with a = bf16: u4b8",
+        "family bf16_u4, types: b = u4; allowed with a = bf16: u4b8, u8b128",
     ),
     (
         {"b_group_scale": DataType.f16},

@@ -45,10 +45,12 @@ CUstream restricted_stream(unsigned count) {
   return stream;
 }
 
-TEST(FewSmsTest, EveryScheduleFinishes) {
+class FewSmsTest : public ::testing::TestWithParam<TypeSet> {};
+
+TEST_P(FewSmsTest, EveryScheduleFinishes) {
   check(cudaSetDevice(0), "cudaSetDevice");
   ProblemDesc desc;
-  desc.types = group_scaled(DataType::kBF16, DataType::kU4B8);
+  desc.types = GetParam();
   desc.n = 4608;  // a partial wave for every tile shape
   desc.k = 8192;
   desc.group_size = 128;
@@ -80,12 +82,18 @@ TEST(FewSmsTest, EveryScheduleFinishes) {
       const Status status = plan.run(run_args(problem, packed, out, workspace, m), stream);
       ASSERT_TRUE(status.ok()) << status.message();
       check(cudaDeviceSynchronize(), "the kernel");
-      EXPECT_LE(relative_error(out.get(), DataType::kBF16, ref.get<double>(), m, desc.n, desc.n),
-                tolerance(DataType::kBF16));
+      EXPECT_LE(relative_error(out.get(), desc.types.out, ref.get<double>(), m, desc.n, desc.n),
+                tolerance(desc.types.out));
     }
   }
   alarm(0);
 }
+
+// The activations' type has no say in who waits for whom.
+INSTANTIATE_TEST_SUITE_P(Families, FewSmsTest,
+                         ::testing::Values(group_scaled(DataType::kBF16, DataType::kU4B8),
+                                           group_scaled(DataType::kBF16, DataType::kU8B128)),
+                         [](const auto& info) { return family_name(info.param); });
 
 }  // namespace
 }  // namespace machete::testing

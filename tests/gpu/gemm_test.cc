@@ -44,12 +44,12 @@ uint64_t fresh_seed() {
   return seed;
 }
 
-class GemmTest : public ::testing::TestWithParam<std::tuple<DataType, Layer, int64_t>> {};
+class GemmTest : public ::testing::TestWithParam<std::tuple<TypeSet, Layer, int64_t>> {};
 
 TEST_P(GemmTest, MatchesFloat64) {
-  const auto& [type, layer, group] = GetParam();
+  const auto& [types, layer, group] = GetParam();
   ProblemDesc desc;
-  desc.types = group_scaled(type, DataType::kU4B8);
+  desc.types = types;
   desc.n = layer.n;
   desc.k = layer.k;
   desc.group_size = group == kWholeK ? layer.k : group;
@@ -88,8 +88,9 @@ TEST_P(GemmTest, MatchesFloat64) {
       status = plan.run(run_args(problem, packed, out, workspace, m), nullptr);
       ASSERT_TRUE(status.ok()) << status.message();
       check(cudaDeviceSynchronize(), "the kernel");
-      EXPECT_LE(relative_error(out.get(), type, ref.get<double>(), m, desc.n, desc.n),
-                tolerance(type) * (m * desc.n < 1000 ? 2 : 1));  // few errors do not average out
+      EXPECT_LE(
+          relative_error(out.get(), types.out, ref.get<double>(), m, desc.n, desc.n),
+          tolerance(types.out) * (m * desc.n < 1000 ? 2 : 1));  // few errors do not average out
       std::vector<uint8_t> guard(desc.n * 2);
       check(cudaMemcpy(guard.data(), out.get<uint8_t>() + m * desc.n * 2, guard.size(),
                        cudaMemcpyDeviceToHost),
@@ -104,13 +105,13 @@ TEST_P(GemmTest, MatchesFloat64) {
 }
 
 std::string case_name(const ::testing::TestParamInfo<GemmTest::ParamType>& info) {
-  const auto& [type, layer, group] = info.param;
-  return std::string(machete::info(type).name) + "_" + layer.name + "_" +
+  const auto& [types, layer, group] = info.param;
+  return family_name(types) + "_" + layer.name + "_" +
          (group == kWholeK ? "channel" : "group" + std::to_string(group));
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, GemmTest,
-                         ::testing::Combine(::testing::Values(DataType::kBF16, DataType::kF16),
+                         ::testing::Combine(::testing::ValuesIn(kFamilies),
                                             ::testing::ValuesIn(kLayers),
                                             ::testing::Values(int64_t{64}, int64_t{128}, kWholeK)),
                          case_name);

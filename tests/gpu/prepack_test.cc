@@ -11,13 +11,12 @@ namespace machete::testing {
 namespace {
 
 class PrepackTest
-    : public ::testing::TestWithParam<std::tuple<DataType, std::tuple<int64_t, int64_t, int64_t>>> {
+    : public ::testing::TestWithParam<std::tuple<TypeSet, std::tuple<int64_t, int64_t, int64_t>>> {
 };
 
 TEST_P(PrepackTest, HostAndGpuAgreeToTheBit) {
-  const DataType type = std::get<0>(GetParam());
   ProblemDesc desc;
-  desc.types = group_scaled(type, DataType::kU4B8);
+  desc.types = std::get<0>(GetParam());
   std::tie(desc.n, desc.k, desc.group_size) = std::get<1>(GetParam());
   const Problem problem(desc, 1, 13);
   // Any bits at all as scales: subnormals, infinities and NaN too.
@@ -41,7 +40,7 @@ TEST_P(PrepackTest, HostAndGpuAgreeToTheBit) {
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, PrepackTest,
-    ::testing::Combine(::testing::Values(DataType::kBF16, DataType::kF16),
+    ::testing::Combine(::testing::ValuesIn(kFamilies),
                        ::testing::Values(std::tuple(4096, 4096, 128), std::tuple(1024, 2048, 64),
                                          std::tuple(512, 1024, 1024), std::tuple(1384, 1520, 1520),
                                          std::tuple(128, 192, 64))));

@@ -46,7 +46,7 @@ constexpr int kTileK = 8;
 template <class T>
 __global__ void __launch_bounds__(256)
     multiply(const T* a, const uint8_t* codes, const T* scales, double* out, int64_t m, int64_t n,
-             int64_t k, int64_t group_size, int bias) {
+             int64_t k, int64_t group_size, int bits, int bias) {
   __shared__ double tile_a[kTileK][kTile + 1];
   __shared__ double tile_w[kTileK][kTile + 1];
   const int64_t m0 = int64_t{blockIdx.y} * kTile;
@@ -63,7 +63,8 @@ __global__ void __launch_bounds__(256)
       tile_a[kk][i / kTileK] = mm < m && kg < k ? static_cast<double>(float(a[mm * k + kg])) : 0;
       double w = 0;
       if (nn < n && kg < k) {
-        const int code = codes[(nn * k + kg) / 2] >> (kg % 2 * 4) & 0xf;
+        const int64_t weight = nn * k + kg;
+        const int code = bits == 8 ? codes[weight] : codes[weight / 2] >> (weight % 2 * 4) & 0xf;
         w = (code - bias) * static_cast<double>(float(scales[kg / group_size * n + nn]));
       }
       tile_w[kk][i / kTileK] = w;
@@ -127,7 +128,7 @@ void reference_of(const Problem& p, double* out) {
   const dim3 grid(static_cast<unsigned>((d.n + kTile - 1) / kTile),
                   static_cast<unsigned>((p.max_m + kTile - 1) / kTile));
   multiply<<<grid, 256>>>(p.a.get<T>(), p.codes.get<uint8_t>(), p.scales.get<T>(), out, p.max_m,
-                          d.n, d.k, d.group_size, info(d.types.b).bias);
+                          d.n, d.k, d.group_size, info(d.types.b).bits, info(d.types.b).bias);
   check(cudaGetLastError(), "the reference product");
 }
 
@@ -155,7 +156,7 @@ std::vector<uint8_t> Buffer::to_host() const {
 Problem::Problem(const ProblemDesc& desc, int64_t max_m, uint64_t seed)
     : desc(desc),
       max_m(max_m),
-      codes(desc.n * desc.k / 2),
+      codes(desc.n * desc.k * info(desc.types.b).bits / 8),
       scales(desc.k / desc.group_size * desc.n * 2),
       a(max_m * desc.k * 2) {
   if (desc.types.a == DataType::kBF16) {

@@ -44,7 +44,7 @@ struct Problem {
 
   ProblemDesc desc;
   int64_t max_m;
-  Buffer codes;   // [n, k], two a byte
+  Buffer codes;   // [n, k], as prepack_B takes them
   Buffer scales;  // [k / group_size, n]: 0.01 * 2^x, x uniform in [-2, 2), of either sign
   Buffer a;       // [max_m, k], uniform in [-1, 1)
 };
@@ -79,6 +79,19 @@ constexpr double tolerance(DataType type) { return type == DataType::kBF16 ? 3e-
 // The types of a family with 16-bit activations and plain group scales.
 constexpr TypeSet group_scaled(DataType a, DataType b) {
   return {a, b, a, DataType::kVoid, DataType::kVoid, DataType::kVoid, a, DataType::kF32};
+}
+
+// Those of all families.
+constexpr TypeSet kFamilies[] = {
+    group_scaled(DataType::kBF16, DataType::kU4B8),
+    group_scaled(DataType::kF16, DataType::kU4B8),
+    group_scaled(DataType::kBF16, DataType::kU8B128),
+    group_scaled(DataType::kF16, DataType::kU8B128),
+};
+
+// The family's name.
+inline std::string family_name(const TypeSet& types) {
+  return std::string(info(types.a).name) + "_" + info(types.b).name;
 }
 
 }  // namespace machete::testing

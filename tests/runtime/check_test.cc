@@ -17,9 +17,17 @@ namespace {
 
 constexpr DataType kVoid = DataType::kVoid;
 
-ProblemDesc make_desc(DataType a = DataType::kBF16) {
+constexpr std::pair<DataType, DataType> kFamilies[] = {
+    // activations, weights
+    {DataType::kBF16, DataType::kU4B8},
+    {DataType::kF16, DataType::kU4B8},
+    {DataType::kBF16, DataType::kU8B128},
+    {DataType::kF16, DataType::kU8B128},
+};
+
+ProblemDesc make_desc(DataType a = DataType::kBF16, DataType b = DataType::kU4B8) {
   ProblemDesc desc;
-  desc.types = {a, DataType::kU4B8, a, kVoid, kVoid, kVoid, a, DataType::kF32};
+  desc.types = {a, b, a, kVoid, kVoid, kVoid, a, DataType::kF32};
   desc.n = 512;
   desc.k = 1024;
   desc.group_size = 128;
@@ -60,10 +68,10 @@ TEST(Check, Types) {
       {&Types::a, DataType::kF32, "types.a = f32; allowed: f16, bf16"},
       {&Types::a, DataType::kE4M3, "types.a = e4m3; allowed: f16, bf16"},
       {&Types::a, DataType::kS8, "types.a = s8; allowed: f16, bf16"},
-      {&Types::b, kVoid, "types.b = void; allowed: u4b8"},
-      {&Types::b, DataType::kU4, "types.b = u4; allowed: u4b8"},
-      {&Types::b, DataType::kU8B128, "types.b = u8b128; allowed: u4b8"},
-      {&Types::b, static_cast<DataType>(200), "types.b = unknown; allowed: u4b8"},
+      {&Types::b, kVoid, "types.b = void; allowed: u4b8, u8b128"},
+      {&Types::b, DataType::kU4, "types.b = u4; allowed: u4b8, u8b128"},
+      {&Types::b, DataType::kU8, "types.b = u8; allowed: u4b8, u8b128"},
+      {&Types::b, static_cast<DataType>(200), "types.b = unknown; allowed: u4b8, u8b128"},
       {&Types::b_group_scale, DataType::kF16, "types.b_group_scale = f16; allowed: the type of a"},
       {&Types::b_group_scale, kVoid, "types.b_group_scale = void; allowed: the type of a"},
       {&Types::b_group_zeropoint, DataType::kBF16, "types.b_group_zeropoint = bf16; allowed: void"},
@@ -130,8 +138,8 @@ TEST(Check, Sizes) {
   };
   for (const auto& [n, k, group_size, message] : rows) {
     SCOPED_TRACE(message);
-    for (const DataType a : {DataType::kBF16, DataType::kF16}) {
-      ProblemDesc desc = make_desc(a);
+    for (const auto& [a, b] : kFamilies) {
+      ProblemDesc desc = make_desc(a, b);
       desc.n = n;
       desc.k = k;
       desc.group_size = group_size;
@@ -145,34 +153,37 @@ TEST(Check, SizesThatAreAllowed) {
     int64_t n;
     int64_t k;
     int64_t group_size;
-    size_t packed;  // header, 256 rows of 8 bytes a panel, blocks of 64 x 128
+    size_t rows;    // bytes: 8 for each of a panel's 256 features
+    size_t blocks;  // of 64 x 128
+    int groups;     // of a block
   } rows[] = {
-      {8, 16, 16, 128 + 2048 + 4 * 4224},
-      {256, 128, 128, 128 + 2048 + 4 * 4224},
-      {264, 128, 128, 128 + 4096 + 8 * 4224},
-      {8, 64, 64, 128 + 2048 + 4 * 4224},
+      {8, 16, 16, 2048, 4, 1},
+      {256, 128, 128, 2048, 4, 1},
+      {264, 128, 128, 4096, 8, 1},
+      {8, 64, 64, 2048, 4, 1},
       // Two groups a block.
-      {256, 128, 64, 128 + 2048 + 4 * 4352},
-      {256, 192, 64, 128 + 2048 + 2 * 4 * 4352},
-      {256, 192, 192, 128 + 2048 + 2 * 4 * 4224},
-      {256, 1024, 256, 128 + 2048 + 8 * 4 * 4224},
-      {8192, 4096, 4096, 128 + 65536 + 32 * 128 * 4224},
-      {8, 272, 272, 128 + 2048 + 3 * 4 * 4224},
-      {1 << 21, 1 << 21, 128, 128 + (size_t{1} << 24) + (size_t{1} << 29) * 4224},
-      {1 << 28, 16, 16, 128 + (size_t{1} << 31) + (size_t{1} << 22) * 4224},
-      {8, 1 << 28, 1 << 28, 128 + 2048 + (size_t{1} << 21) * 4 * 4224},
+      {256, 128, 64, 2048, 4, 2},
+      {256, 192, 64, 2048, 2 * 4, 2},
+      {256, 192, 192, 2048, 2 * 4, 1},
+      {256, 1024, 256, 2048, 8 * 4, 1},
+      {8192, 4096, 4096, 65536, 32 * 128, 1},
+      {8, 272, 272, 2048, 3 * 4, 1},
+      {1 << 21, 1 << 21, 128, size_t{1} << 24, size_t{1} << 29, 1},
+      {1 << 28, 16, 16, size_t{1} << 31, size_t{1} << 22, 1},
+      {8, 1 << 28, 1 << 28, 2048, (size_t{1} << 21) * 4, 1},
   };
-  for (const auto& [n, k, group_size, packed] : rows) {
+  for (const auto& [n, k, group_size, row_bytes, blocks, groups] : rows) {
     SCOPED_TRACE(std::to_string(n) + " x " + std::to_string(k) + ", " + std::to_string(group_size));
-    for (const DataType a : {DataType::kBF16, DataType::kF16}) {
-      ProblemDesc desc = make_desc(a);
+    for (const auto& [a, b] : kFamilies) {
+      ProblemDesc desc = make_desc(a, b);
       desc.n = n;
       desc.k = k;
       desc.group_size = group_size;
       const Status status = can_implement(desc);
       EXPECT_TRUE(status.ok()) << status.message();
       EXPECT_STREQ(status.message(), "");
-      EXPECT_EQ(prepacked_size(desc), packed);
+      const size_t block_bytes = 64 * 128 * info(b).bits / 8 + 64 * 2 * groups;
+      EXPECT_EQ(prepacked_size(desc), 128 + row_bytes + blocks * block_bytes);
     }
   }
 }
@@ -232,10 +243,10 @@ TEST(Check, HostPackingTakesWhatIsAligned) {
 }
 
 TEST(Check, Schedules) {
-  for (const auto& [a, family] :
-       {std::pair(DataType::kBF16, "bf16_u4b8"), std::pair(DataType::kF16, "f16_u4b8")}) {
+  for (const auto& [a, b] : kFamilies) {
+    const std::string family = std::string(info(a).name) + "_" + info(b).name;
     SCOPED_TRACE(family);
-    const ProblemDesc desc = make_desc(a);
+    const ProblemDesc desc = make_desc(a, b);
     const int count = supported_schedules(desc, nullptr, 0);
     ASSERT_GT(count, 0);
 

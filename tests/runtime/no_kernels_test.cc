@@ -11,10 +11,9 @@
 namespace machete {
 namespace {
 
-ProblemDesc make_desc(DataType a) {
+ProblemDesc make_desc(DataType a, DataType b = DataType::kU4B8) {
   ProblemDesc desc;
-  desc.types = {a, DataType::kU4B8, a, DataType::kVoid, DataType::kVoid, DataType::kVoid,
-                a, DataType::kF32};
+  desc.types = {a, b, a, DataType::kVoid, DataType::kVoid, DataType::kVoid, a, DataType::kF32};
   desc.n = 64;
   desc.k = 128;
   desc.group_size = 128;
@@ -22,15 +21,21 @@ ProblemDesc make_desc(DataType a) {
 }
 
 TEST(NoKernels, SaysWhatToLink) {
-  const char* const bf16 =
-      "no kernels for a = bf16, b = u4b8 in this build; link //machete:kernels or the family of "
-      "these types";
-  const char* const f16 =
-      "no kernels for a = f16, b = u4b8 in this build; link //machete:kernels or the family of "
-      "these types";
-  for (const auto& [type, message] :
-       {std::pair(DataType::kBF16, bf16), std::pair(DataType::kF16, f16)}) {
-    const ProblemDesc desc = make_desc(type);
+  const struct {
+    DataType a;
+    DataType b;
+    const char* types;
+  } families[] = {
+      {DataType::kBF16, DataType::kU4B8, "a = bf16, b = u4b8"},
+      {DataType::kF16, DataType::kU4B8, "a = f16, b = u4b8"},
+      {DataType::kBF16, DataType::kU8B128, "a = bf16, b = u8b128"},
+      {DataType::kF16, DataType::kU8B128, "a = f16, b = u8b128"},
+  };
+  for (const auto& [a, b, types] : families) {
+    const std::string message = std::string("no kernels for ") + types +
+                                " in this build; link //machete:kernels or the family of these "
+                                "types";
+    const ProblemDesc desc = make_desc(a, b);
     const char* name = "untouched";
     EXPECT_EQ(supported_schedules(desc, &name, 1), 0);
     EXPECT_STREQ(name, "untouched");
@@ -39,7 +44,7 @@ TEST(NoKernels, SaysWhatToLink) {
                                  prepack_B(desc, nullptr, nullptr, nullptr, nullptr),
                                  Plan::create(desc, PlanOptions(), &plan)}) {
       EXPECT_EQ(status.code(), StatusCode::kUnsupported);
-      EXPECT_STREQ(status.message(), message);
+      EXPECT_STREQ(status.message(), message.c_str());
     }
     EXPECT_EQ(plan.schedule(1), nullptr);
   }

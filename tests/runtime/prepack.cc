@@ -1,5 +1,5 @@
-// Packs on the host: `prepack bf16|f16 N K GROUP_SIZE`, codes and then scales on standard input,
-// the packed weights on standard output.
+// Packs on the host: `prepack bf16|f16 u4b8|u8b128 N K GROUP_SIZE`, codes and then scales on
+// standard input, the packed weights on standard output.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -10,23 +10,23 @@
 
 int main(int argc, char** argv) {
   using machete::DataType;
-  if (argc != 5) {
-    std::fprintf(stderr, "usage: prepack bf16|f16 N K GROUP_SIZE\n");
+  if (argc != 6) {
+    std::fprintf(stderr, "usage: prepack bf16|f16 u4b8|u8b128 N K GROUP_SIZE\n");
     return 2;
   }
   const DataType a = std::strcmp(argv[1], "bf16") == 0 ? DataType::kBF16 : DataType::kF16;
+  const DataType b = std::strcmp(argv[2], "u4b8") == 0 ? DataType::kU4B8 : DataType::kU8B128;
   machete::ProblemDesc desc;
-  desc.types = {a, DataType::kU4B8, a, DataType::kVoid, DataType::kVoid, DataType::kVoid,
-                a, DataType::kF32};
-  desc.n = std::atoll(argv[2]);
-  desc.k = std::atoll(argv[3]);
-  desc.group_size = std::atoll(argv[4]);
+  desc.types = {a, b, a, DataType::kVoid, DataType::kVoid, DataType::kVoid, a, DataType::kF32};
+  desc.n = std::atoll(argv[3]);
+  desc.k = std::atoll(argv[4]);
+  desc.group_size = std::atoll(argv[5]);
   const size_t size = machete::prepacked_size(desc);
   if (size == 0) {
     std::fprintf(stderr, "%s\n", machete::can_implement(desc).message());
     return 1;
   }
-  std::vector<uint8_t> codes(desc.n * desc.k / 2);
+  std::vector<uint8_t> codes(desc.n * desc.k * machete::info(b).bits / 8);
   std::vector<uint16_t> scales(desc.n * (desc.k / desc.group_size));
   if (std::fread(codes.data(), 1, codes.size(), stdin) != codes.size() ||
       std::fread(scales.data(), 2, scales.size(), stdin) != scales.size() ||

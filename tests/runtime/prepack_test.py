@@ -5,6 +5,7 @@ are new in every run; bazel test --test_env=PREPACK_TEST_SEED=7 repeats one.
 """
 
 import dataclasses
+import itertools
 import math
 import os
 import random
@@ -16,27 +17,24 @@ from collections.abc import Callable, Iterator
 SEED = int(os.environ.get("PREPACK_TEST_SEED") or random.SystemRandom().randrange(2**32))
 
 # As machete/types.h counts them.
-VOID, F16, BF16, F32, U4B8 = 0, 1, 2, 3, 12
+VOID, F16, BF16, F32, U4B8, U8B128 = 0, 1, 2, 3, 12, 13
 
-BIAS = 8
 PANEL = 256  # features of four blocks that lie next to each other
 BLOCK_N = 64
 BLOCK_K = 128
 SLICE = 16
 ROW_BYTES = 8
-SLICE_CODES_BYTES = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class Float16:
-    """A 16-bit type: how its values are written, and what its activations' codes look like."""
+    """A 16-bit type, and how its values are written."""
 
     name: str
     number: int
     mantissa_bits: int
     smallest_normal: int  # exponents
     smallest: int
-    code_shift: int
 
     def value(self, bits: int) -> float:
         """The number that the bits stand for."""
@@ -57,14 +55,41 @@ class Float16:
         assert self.value(bits) == value, f"{value} is no f16"
         return bits
 
-    def code_unit(self, row: int) -> float:
-        """What code 1 is worth as a float, in the lower and in the upper rows of a slice."""
-        return 2.0 ** (self.smallest + self.code_shift + (4 if row % SLICE >= 8 else 0))
-
 
 TYPES = (
-    Float16("bf16", BF16, 7, -126, -133, 0),
-    Float16("f16", F16, 10, -14, -24, 2),
+    Float16("bf16", BF16, 7, -126, -133),
+    Float16("f16", F16, 10, -14, -24),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Codes:
+    """A type of weights."""
+
+    name: str
+    number: int
+    bits: int
+    shift: dict[str, int]
+    """By activations: where a code alone in a float begins, in the lower rows of a slice."""
+    upper_shift: int
+    """How much further up in the upper rows."""
+    largest_scale: dict[str, int]
+    """By activations: the power of two that the scales of a feature are brought below."""
+
+    @property
+    def bias(self) -> int:
+        """The code of weight zero."""
+        return 1 << self.bits - 1
+
+    @property
+    def slice_bytes(self) -> int:
+        """Of a slice's codes."""
+        return SLICE * BLOCK_K * self.bits // 8
+
+
+CODES = (
+    Codes("u4b8", U4B8, 4, {"bf16": 0, "f16": 2}, 4, {"bf16": -7, "f16": -7}),
+    Codes("u8b128", U8B128, 8, {"bf16": 0, "f16": 0}, 0, {"bf16": -7, "f16": -8}),
 )
 
 
@@ -73,6 +98,7 @@ class Layer:
     """Weights to be packed."""
 
     type: Float16
+    code: Codes
     n: int
     k: int
     group_size: int
@@ -81,7 +107,10 @@ class Layer:
 
     def __str__(self) -> str:
         """Names a failure and how to repeat it."""
-        return f"{self.type.name}, n {self.n}, k {self.k}, groups of {self.group_size}, seed {SEED}"
+        return (
+            f"{self.type.name}, {self.code.name}, n {self.n}, k {self.k},"
+            f" groups of {self.group_size}, seed {SEED}"
+        )
 
     @property
     def groups_per_block(self) -> int:
@@ -91,25 +120,39 @@ class Layer:
     @property
     def slice_bytes(self) -> int:
         """Of codes and scales."""
-        return SLICE_CODES_BYTES + self.groups_per_block * SLICE * 2
+        return self.code.slice_bytes + self.groups_per_block * SLICE * 2
+
+    def shift(self, row: int) -> int:
+        """Where a code begins once it is alone in a float."""
+        upper = row % SLICE >= 8
+        return self.code.shift[self.type.name] + (self.code.upper_shift if upper else 0)
+
+    def code_unit(self, row: int) -> float:
+        """What code 1 is worth as a float."""
+        return 2.0 ** (self.type.smallest + self.shift(row))
 
     def input_bytes(self) -> bytes:
         """Codes and scales as prepack_B takes them."""
-        codes = bytes(row[k] | row[k + 1] << 4 for row in self.codes for k in range(0, self.k, 2))
+        codes = bytes(itertools.chain(*self.codes))
+        if self.code.bits == 4:
+            codes = bytes(
+                low | high << 4 for low, high in zip(codes[::2], codes[1::2], strict=True)
+            )
         return codes + b"".join(struct.pack(f"<{self.n}H", *group) for group in self.scales)
 
 
 def make_layer(
     rng: random.Random,
     type_: Float16,
+    code: Codes,
     shape: tuple[int, int, int],
     scale: Callable[[random.Random, Float16, int], int],
 ) -> Layer:
     """Random codes, and scales for each feature by `scale`."""
     n, k, group_size = shape
-    codes = [[byte & 0xF for byte in rng.randbytes(k)] for _ in range(n)]
+    codes = [[byte >> 8 - code.bits for byte in rng.randbytes(k)] for _ in range(n)]
     scales = [[scale(rng, type_, feature) for feature in range(n)] for _ in range(k // group_size)]
-    return Layer(type_, n, k, group_size, codes, scales)
+    return Layer(type_, code, n, k, group_size, codes, scales)
 
 
 def plain_scale(rng: random.Random, type_: Float16, feature: int) -> int:
@@ -140,18 +183,18 @@ def wild_scale(rng: random.Random, type_: Float16, feature: int) -> int:
 
 
 def row_exponent(layer: Layer, feature: int) -> int:
-    """Which power of two is taken out of a feature's scales: the largest gets to [2^-8, 2^-7)."""
+    """Which power of two is taken out of a feature's scales."""
     if feature >= layer.n:
         return 0
     largest = max(abs(layer.type.value(group[feature])) for group in layer.scales)
-    return math.frexp(largest)[1] + 7 if largest else 0
+    return math.frexp(largest)[1] - layer.code.largest_scale[layer.type.name] if largest else 0
 
 
 def layout_tag(layer: Layer) -> int:
     """FNV-1a over 32-bit halves of the version, four types, n, k and the groups of a block."""
     tag = 2166136261
     for word in (
-        (1, layer.type.number, U4B8, layer.type.number, VOID)
+        (1, layer.type.number, layer.code.number, layer.type.number, VOID)
         + (layer.n, layer.k, layer.groups_per_block)
     ):  # fmt: skip
         for half in (word & 0xFFFFFFFF, word >> 32):
@@ -159,22 +202,38 @@ def layout_tag(layer: Layer) -> int:
     return tag
 
 
+def fragment(layer: Layer, first_row: int, first_k: int, lane: int) -> list[tuple[int, int]]:
+    """A lane's codes of 16 x 16 weights: those of even and odd k for each register."""
+    pairs = []
+    for register in range(4):
+        row = first_row + lane // 4 + 8 * (register & 1)
+        k = first_k + 2 * (lane % 4) + 8 * (register >> 1)
+        inside = row < layer.n and k < layer.k
+        even, odd = layer.codes[row][k : k + 2] if inside else (layer.code.bias,) * 2
+        pairs.append((even, odd))
+    return pairs
+
+
+def fragment_bytes(layer: Layer, pairs: list[tuple[int, int]]) -> bytes:
+    """A fragment as it is packed."""
+    if layer.code.bits == 8:
+        return bytes(itertools.chain(*pairs))
+    word = 0
+    for register, (even, odd) in enumerate(pairs):
+        word |= even << 4 * register | odd << 4 * (register + 4)
+    shift = layer.code.shift[layer.type.name]
+    return struct.pack("<I", (word << shift | word >> 32 - shift) & 0xFFFFFFFF)
+
+
 def pack_slice(layer: Layer, first_row: int, first_k: int) -> bytes:
     """The codes and scales of 16 features and 128 input features."""
     type_ = layer.type
-    words = []
-    for half in range(2):
+    vectors = []
+    vector_k = 256 // layer.code.bits  # input features of 16 bytes a lane
+    for k in range(first_k, first_k + BLOCK_K, vector_k):
         for lane in range(32):
-            for step in range(4):
-                word = 0
-                for register in range(4):
-                    row = first_row + lane // 4 + 8 * (register & 1)
-                    k = first_k + half * 64 + step * 16 + 2 * (lane % 4) + 8 * (register >> 1)
-                    inside = row < layer.n and k < layer.k
-                    even, odd = layer.codes[row][k : k + 2] if inside else (BIAS, BIAS)
-                    word |= even << 4 * register | odd << 4 * (register + 4)
-                word = word << type_.code_shift | word >> 32 - type_.code_shift
-                words.append(word & 0xFFFFFFFF)
+            for step in range(k, k + vector_k, 16):
+                vectors.append(fragment_bytes(layer, fragment(layer, first_row, step, lane)))
     scales = []
     for block_group in range(layer.groups_per_block):
         k = first_k + block_group * (BLOCK_K // layer.groups_per_block)
@@ -185,15 +244,15 @@ def pack_slice(layer: Layer, first_row: int, first_k: int) -> bytes:
                     scale = type_.value(layer.scales[k // layer.group_size][row])
                     # In two steps: both are exact, and neither leaves the range of a double.
                     scale = math.ldexp(scale, -row_exponent(layer, row))
-                    bits = type_.bits(scale / type_.code_unit(row))
+                    bits = type_.bits(scale / layer.code_unit(row))
                 scales.append(bits)
-    return struct.pack(f"<{len(words)}I{len(scales)}H", *words, *scales)
+    return b"".join(vectors) + struct.pack(f"<{len(scales)}H", *scales)
 
 
 def pack(layer: Layer) -> bytes:
     """What prepack_B_host should make of a layer."""
     number = layer.type.number
-    types = bytes((number, U4B8, number, VOID, VOID, VOID, number, F32))
+    types = bytes((number, layer.code.number, number, VOID, VOID, VOID, number, F32))
     parts = [
         b"MCHT",
         struct.pack("<I", 1),
@@ -231,24 +290,28 @@ def unpack_code(layer: Layer, packed: bytes, offset: int, row: int, k: int) -> f
     The offset is the slice's.
     """
     lane = row % 8 * 4 + k % 8 // 2
-    offset += k % BLOCK_K // 64 * 512 + lane * 16 + k % 64 // 16 * 4
-    (word,) = struct.unpack_from("<I", packed, offset)
-    if k % 16 >= 8:  # the kernels rotate
-        word = word >> 8 | word << 24
-    half = word >> 16 * (k % 2) & 0xFFFF
     upper = row % SLICE >= 8
-    mask = 0xF << layer.type.code_shift + (4 if upper else 0)
-    return layer.type.value(half & mask) / layer.type.code_unit(row)
+    if layer.code.bits == 8:
+        offset += k % BLOCK_K // 32 * 512 + lane * 16 + k % 32 // 16 * 8
+        offset += k % 16 // 8 * 4 + upper * 2 + k % 2
+        alone = packed[offset]
+    else:
+        offset += k % BLOCK_K // 64 * 512 + lane * 16 + k % 64 // 16 * 4
+        (word,) = struct.unpack_from("<I", packed, offset)
+        if k % 16 >= 8:  # the kernels rotate
+            word = word >> 8 | word << 24
+        alone = word >> 16 * (k % 2) & 0xF << layer.shift(row)
+    return layer.type.value(alone) / layer.code_unit(row)
 
 
 def unpack_scale(layer: Layer, packed: bytes, row: int, k: int) -> tuple[float, float]:
     """A group's scale, and how much of it may have been cut off."""
     group = k % BLOCK_K // 64 if layer.groups_per_block == 2 else 0
-    offset = slice_offset(layer, row, k) + SLICE_CODES_BYTES
+    offset = slice_offset(layer, row, k) + layer.code.slice_bytes
     offset += group * SLICE * 2 + row % 8 * 4 + row % SLICE // 8 * 2
     (bits,) = struct.unpack_from("<H", packed, offset)
     factor, _ = struct.unpack_from("<fI", packed, 128 + row * ROW_BYTES)
-    unit = layer.type.code_unit(row) * factor
+    unit = layer.code_unit(row) * factor
     stored = layer.type.value(bits)
     cut = 2.0**layer.type.smallest if abs(stored) < 2.0**layer.type.smallest_normal else 0.0
     return stored * unit, cut * unit
@@ -278,7 +341,7 @@ SHAPES = (
 
 
 class PrepackTest(unittest.TestCase):
-    """Every test takes layers of both types."""
+    """Every test takes layers of all families."""
 
     def setUp(self) -> None:
         print(f"seed {SEED}", flush=True)
@@ -288,13 +351,12 @@ class PrepackTest(unittest.TestCase):
     ) -> Iterator[tuple[Layer, bytes]]:
         """Layers of all shapes, and what the library makes of them."""
         rng = random.Random(SEED)
-        for type_ in TYPES:
-            for shape in SHAPES:
-                layer = make_layer(rng, type_, shape, scale)
-                arguments = (type_.name, layer.n, layer.k, layer.group_size)
-                result = prepack(*arguments, data=layer.input_bytes())
-                self.assertEqual(result.returncode, 0, result.stderr.decode())
-                yield layer, result.stdout
+        for type_, code, shape in itertools.product(TYPES, CODES, SHAPES):
+            layer = make_layer(rng, type_, code, shape, scale)
+            arguments = (type_.name, code.name, layer.n, layer.k, layer.group_size)
+            result = prepack(*arguments, data=layer.input_bytes())
+            self.assertEqual(result.returncode, 0, result.stderr.decode())
+            yield layer, result.stdout
 
     def assert_same_bytes(self, layer: Layer, packed: bytes) -> None:
         wanted = pack(layer)
@@ -322,8 +384,9 @@ class PrepackTest(unittest.TestCase):
                         offset = slice_offset(layer, row, k)
                         unpacked, _ = unpack_scale(layer, packed, row, k)
                         self.assertEqual(unpacked, scale, f"{layer}: row {row}, k {k}")
-                    weight = (unpack_code(layer, packed, offset, row, k) - BIAS) * unpacked
-                    wanted = (layer.codes[row][k] - BIAS) * scale
+                    code = unpack_code(layer, packed, offset, row, k)
+                    weight = (code - layer.code.bias) * unpacked
+                    wanted = (layer.codes[row][k] - layer.code.bias) * scale
                     if weight != wanted:
                         self.fail(f"{layer}: row {row}, k {k}: {weight}, not {wanted}")
 
@@ -351,7 +414,7 @@ class PrepackTest(unittest.TestCase):
         self.assertGreater(cut_off, 0)
 
     def test_refuses_what_it_cannot_pack(self) -> None:
-        result = prepack("bf16", 12, 128, 128)
+        result = prepack("bf16", "u4b8", 12, 128, 128)
         self.assertEqual(result.returncode, 1)
         self.assertIn(b"n = 12; allowed: positive multiples of 8", result.stderr)
         self.assertEqual(result.stdout, b"")

@@ -31,9 +31,10 @@ struct Problem {
 };
 
 std::string describe(const Problem& p) {
-  return "tile " + std::to_string(p.kernel.tile_n) + " x " + std::to_string(p.kernel.tile_m) +
-         ", cluster " + std::to_string(p.kernel.cluster_n) + " x " +
-         std::to_string(p.kernel.cluster_k) +
+  return std::to_string(p.kernel.code_bytes * 8 / (p.kernel.stage_k * p.kernel.tile_n)) +
+         " bits, tile " + std::to_string(p.kernel.tile_n) + " x " +
+         std::to_string(p.kernel.tile_m) + ", cluster " + std::to_string(p.kernel.cluster_n) +
+         " x " + std::to_string(p.kernel.cluster_k) +
          (p.kernel.scheduler == TileScheduler::kStreamK ? ", stream-K" : ", persistent") +
          ", m = " + std::to_string(p.m) + ", n = " + std::to_string(p.n) +
          ", k = " + std::to_string(p.k) + ", resident = " + std::to_string(p.resident);
@@ -45,8 +46,8 @@ std::string describe(const TileParams& t) {
          std::to_string(t.shared_tiles) + " tiles shared by " + std::to_string(t.sharers);
 }
 
-// Sizes as machete/kernel/shape.cuh has them.
-KernelEntry make_kernel(int tile_n, int tile_m, int cluster_n, int cluster_k,
+// Sizes as machete/kernel/shape.cuh has them; `bits` of a weight.
+KernelEntry make_kernel(int bits, int tile_n, int tile_m, int cluster_n, int cluster_k,
                         TileScheduler scheduler) {
   const bool sliced_k = tile_n == 64;
   KernelEntry kernel = {};
@@ -56,7 +57,10 @@ KernelEntry make_kernel(int tile_n, int tile_m, int cluster_n, int cluster_k,
   kernel.cluster_n = cluster_n;
   kernel.cluster_k = cluster_k;
   kernel.stage_k = sliced_k ? 256 : 128;
-  kernel.stage_bytes = kernel.stage_k * (tile_m * 2 + tile_n * 33 / 64);
+  kernel.code_bytes = kernel.stage_k * tile_n * bits / 8;
+  // Two scales for 128 weights.
+  kernel.stage_bytes =
+      kernel.stage_k * tile_m * 2 + kernel.code_bytes + kernel.stage_k * tile_n / 32;
   kernel.store_m = std::min(tile_m, 32);
   kernel.writers = sliced_k ? 1 : tile_n == 192 ? 3 : 2;
   kernel.partial_bytes = tile_n * tile_m * 4;
@@ -66,14 +70,17 @@ KernelEntry make_kernel(int tile_n, int tile_m, int cluster_n, int cluster_k,
 
 std::vector<KernelEntry> kernels() {
   std::vector<KernelEntry> made;
-  for (const int tile_n : {64, 128, 192, 256}) {
-    for (const int tile_m : {16, 32, 64, 128, 256}) {
-      for (const int cluster_n : {1, 2}) {
-        made.push_back(make_kernel(tile_n, tile_m, cluster_n, 1, TileScheduler::kStreamK));
-        made.push_back(make_kernel(tile_n, tile_m, cluster_n, 1, TileScheduler::kPersistent));
+  for (const int bits : {4, 8}) {
+    for (const int tile_n : {64, 128, 192, 256}) {
+      for (const int tile_m : {16, 32, 64, 128, 256}) {
+        for (const int cluster_n : {1, 2}) {
+          for (const auto scheduler : {TileScheduler::kStreamK, TileScheduler::kPersistent}) {
+            made.push_back(make_kernel(bits, tile_n, tile_m, cluster_n, 1, scheduler));
+          }
+        }
+        // Clusters along K are for whole tiles only.
+        made.push_back(make_kernel(bits, tile_n, tile_m, 1, 2, TileScheduler::kPersistent));
       }
-      // Clusters along K are for whole tiles only.
-      made.push_back(make_kernel(tile_n, tile_m, 1, 2, TileScheduler::kPersistent));
     }
   }
   return made;
@@ -317,7 +324,7 @@ TEST(Tiling, RasterVisitsEveryTileOnce) {
 
 // The rules hold for whatever numbers of tiles and sharers a later model of time may choose.
 TEST(Tiling, AnyNumberOfSharersWorks) {
-  const KernelEntry kernel = make_kernel(128, 16, 1, 1, TileScheduler::kStreamK);
+  const KernelEntry kernel = make_kernel(4, 128, 16, 1, 1, TileScheduler::kStreamK);
   Tally tally;
   for (int shared_tiles = 1; shared_tiles <= 12; ++shared_tiles) {
     for (int k_steps = 1; k_steps <= 12; ++k_steps) {
@@ -343,7 +350,7 @@ TEST(Tiling, AnyNumberOfSharersWorks) {
 
 // One that must share: 24 tiles of 32 steps on 132 SMs.
 TEST(Tiling, SharesTheOnlyWaveOfASmallProduct) {
-  const KernelEntry kernel = make_kernel(128, 16, 1, 1, TileScheduler::kStreamK);
+  const KernelEntry kernel = make_kernel(4, 128, 16, 1, 1, TileScheduler::kStreamK);
   const TileParams tiles = plan_tiles(kernel, 16, 3072, 4096, 132);
   EXPECT_EQ(tiles.shared_tiles, 24);
   EXPECT_GT(tiles.sharers, 24);

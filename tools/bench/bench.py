@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import csv
 import ctypes
+import itertools
 import json
 import math
 import random
@@ -39,8 +40,9 @@ LLAMA_LAYERS = (
 TOKENS = "1,16,32,64,128,256,512,1024,2048,4096"
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
 TOLERANCES = {"bf16": 3e-3, "f16": 4e-4}
+BITS = {"u4b8": 4, "u8b128": 8}
 ROTATE_BYTES = 200e6
-COLUMNS = ("n", "k", "m", "a", "group", "provider", "default")
+COLUMNS = ("n", "k", "m", "a", "b", "group", "provider", "default")
 COLUMNS += ("schedule", "us", "us_min", "rounds", "error")
 
 
@@ -52,8 +54,8 @@ class Library:
         self._functions = ctypes.CDLL(str(path.resolve()))
         pointer, size, text = ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p
         for name, result, arguments in (
-            ("schedules", ctypes.c_int, (text, ctypes.POINTER(text), ctypes.c_int)),
-            ("open", text, (text, size, size, size, text, ctypes.POINTER(pointer))),
+            ("schedules", ctypes.c_int, (text, text, ctypes.POINTER(text), ctypes.c_int)),
+            ("open", text, (text, text, size, size, size, text, ctypes.POINTER(pointer))),
             ("packed_size", size, (pointer,)),
             ("workspace_size", size, (pointer, size)),
             ("schedule", text, (pointer, size)),
@@ -74,26 +76,31 @@ class Library:
         if message is not None:
             raise RuntimeError(f"{name}: {message.decode()}")
 
-    def schedules(self, a: str) -> list[str]:
-        """All schedules for activations of a type."""
+    def schedules(self, a: str, b: str) -> list[str]:
+        """All schedules for activations and weights of these types."""
         names = (ctypes.c_char_p * 64)()
-        return [name.decode() for name in names[: self.call("schedules", a.encode(), names, 64)]]
+        count = self.call("schedules", a.encode(), b.encode(), names, 64)
+        return [name.decode() for name in names[:count]]
 
 
 class Weights:
     """Random weights of one layer, as a checkpoint holds them."""
 
-    def __init__(self, n: int, k: int, a: str, group: int) -> None:
-        self.n, self.k, self.a, self.group = n, k, a, group
+    def __init__(self, n: int, k: int, a: str, b: str, group: int) -> None:
+        self.n, self.k, self.a, self.b, self.group = n, k, a, b, group
         self.group_size = k if group < 0 else group
-        self.codes = torch.randint(0, 256, (n, k // 2), dtype=torch.uint8, device="cuda")
+        self.bits = BITS[b]
+        row_bytes = k * self.bits // 8
+        self.codes = torch.randint(0, 256, (n, row_bytes), dtype=torch.uint8, device="cuda")
         scales = (torch.rand(k // self.group_size, n, device="cuda") + 0.5) * 0.01
         self.scales = scales.to(DTYPES[a])
 
     def dequantised(self) -> torch.Tensor:
         """The weights in float32, n x k."""
-        codes = torch.stack((self.codes & 15, self.codes >> 4), dim=-1).view(self.n, self.k)
-        weights = codes.float() - 8
+        codes = self.codes
+        if self.bits == 4:
+            codes = torch.stack((codes & 15, codes >> 4), dim=-1).view(self.n, self.k)
+        weights = codes.float() - (1 << self.bits - 1)
         groups = weights.view(self.n, -1, self.group_size)
         groups *= self.scales.t().float().unsqueeze(-1)
         return weights
@@ -127,6 +134,7 @@ class Layer:
             self.api.do(
                 "open",
                 self.weights.a.encode(),
+                self.weights.b.encode(),
                 self.weights.n,
                 self.weights.k,
                 self.weights.group_size,
@@ -234,7 +242,7 @@ def bench_layer(
         reference = a.float() @ dequantised.t()
         out = torch.empty(m, weights.n, device="cuda", dtype=dtype)
         size = weights.n * weights.k
-        estimate_us = 3 + max(2e-6 * m * size / 700, size * 0.52 / 2.5e6)
+        estimate_us = 3 + max(2e-6 * m * size / 700, size * (weights.bits / 8 + 0.02) / 2.5e6)
         launches = max(4, min(60, int(3000 / estimate_us)))
         providers: dict[tuple[str, str], Callable[[int], None]] = {}
         if dense:
@@ -262,6 +270,7 @@ def bench_layer(
                 "k": weights.k,
                 "m": m,
                 "a": weights.a,
+                "b": weights.b,
                 "group": weights.group,
                 "provider": provider,
                 "default": int(provider in chosen and not schedule),
@@ -288,6 +297,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--layers", default=LLAMA_LAYERS, help="NxK, separated by commas")
     parser.add_argument("--tokens", default=TOKENS, help="values of M, separated by commas")
     parser.add_argument("--a", default="bf16", help="activations: bf16, f16, separated by commas")
+    parser.add_argument("--b", default="u4b8", help="weights: u4b8, u8b128, separated by commas")
     parser.add_argument("--groups", default="128", help="group sizes, -1 for K, with commas")
     parser.add_argument(
         "--schedules", default="", help='names with commas, "" for the heuristic, or "all"'
@@ -311,12 +321,12 @@ def main() -> int:
         writer.writeheader()
         for layer_name in options.layers.split(","):
             n, k = map(int, layer_name.split("x"))
-            for a in options.a.split(","):
+            for a, b in itertools.product(options.a.split(","), options.b.split(",")):
                 schedules = options.schedules.split(",")
                 if options.schedules == "all":
-                    schedules = ["", *libraries[0].schedules(a)]
+                    schedules = ["", *libraries[0].schedules(a, b)]
                 for group in map(int, options.groups.split(",")):
-                    weights = Weights(n, k, a, group)
+                    weights = Weights(n, k, a, b, group)
                     rows = []
                     for row in bench_layer(
                         weights,
@@ -340,7 +350,7 @@ def main() -> int:
 
 def print_layer(weights: Weights, rows: list[dict[str, object]]) -> None:
     """One line for each M and library: the default, cuBLAS, and the fastest schedules."""
-    print(f"{weights.n}x{weights.k} {weights.a} group {weights.group}")
+    print(f"{weights.n}x{weights.k} {weights.a} {weights.b} group {weights.group}")
     for m, provider in dict.fromkeys((row["m"], row["provider"]) for row in rows):
         if provider == "cublas":
             continue

@@ -19,11 +19,14 @@ const char* result(const machete::Status& status) {
   return g_message.c_str();
 }
 
-machete::ProblemDesc make_desc(const char* a, int64_t n, int64_t k, int64_t group_size) {
+// Activations "bf16" or "f16", weights "u4b8" or "u8b128".
+machete::ProblemDesc make_desc(const char* a, const char* b, int64_t n, int64_t k,
+                               int64_t group_size) {
   using machete::DataType;
   const DataType type = std::string(a) == "f16" ? DataType::kF16 : DataType::kBF16;
+  const DataType weights = std::string(b) == "u8b128" ? DataType::kU8B128 : DataType::kU4B8;
   machete::ProblemDesc desc;
-  desc.types = {type, DataType::kU4B8, type, DataType::kVoid, DataType::kVoid, DataType::kVoid,
+  desc.types = {type, weights,       type, DataType::kVoid, DataType::kVoid, DataType::kVoid,
                 type, DataType::kF32};
   desc.n = n;
   desc.k = k;
@@ -35,15 +38,15 @@ machete::ProblemDesc make_desc(const char* a, int64_t n, int64_t k, int64_t grou
 
 extern "C" {
 
-// Names of the schedules for activations "bf16" or "f16"; how many there are.
-int machete_schedules(const char* a, const char** names, int capacity) {
-  return machete::supported_schedules(make_desc(a, 128, 128, 128), names, capacity);
+// Names of the schedules for activations and weights; how many there are.
+int machete_schedules(const char* a, const char* b, const char** names, int capacity) {
+  return machete::supported_schedules(make_desc(a, b, 128, 128, 128), names, capacity);
 }
 
 // A plan; schedule may be null. Never freed: one for each layer and schedule of a benchmark.
-const char* machete_open(const char* a, int64_t n, int64_t k, int64_t group_size,
+const char* machete_open(const char* a, const char* b, int64_t n, int64_t k, int64_t group_size,
                          const char* schedule, Handle** handle) {
-  *handle = new Handle{make_desc(a, n, k, group_size), {}};
+  *handle = new Handle{make_desc(a, b, n, k, group_size), {}};
   machete::PlanOptions options;
   options.schedule = schedule;
   return result(machete::Plan::create((*handle)->desc, options, &(*handle)->plan));

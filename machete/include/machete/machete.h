@@ -60,7 +60,7 @@ int supported_schedules(const ProblemDesc& desc, const char** names, int capacit
 size_t prepacked_size(const ProblemDesc& desc);
 
 // Packs weights and scales on the GPU. All pointers are device memory.
-//   codes:  [n, k] row-major, two 4-bit codes a byte, the lower half first (8-bit: a byte each)
+//   codes:  [n, k] row-major; 4 bits: two codes a byte, the lower half first; 8 bits: one a byte
 //   scales: [k / group_size, n] row-major, of type b_group_scale, below 2^113 in magnitude
 //   packed: prepacked_size(desc) bytes, 128-byte aligned
 Status prepack_B(const ProblemDesc& desc, const void* codes, const void* scales, void* packed,
