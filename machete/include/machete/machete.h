@@ -78,6 +78,8 @@ Status check_prepacked(const ProblemDesc& desc, const void* packed, cudaStream_t
 struct PlanOptions {
   // One of supported_schedules(); null: the family's heuristic chooses for each M.
   const char* schedule = nullptr;
+  // Lets the kernel begin before the work before it in the stream has ended; see run().
+  bool programmatic_dependent_launch = false;
 };
 
 struct RunArgs {
