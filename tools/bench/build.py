@@ -72,13 +72,18 @@ def find_nvcc() -> Path:
 
 def find_cutlass(folder: Path | None) -> Path:
     """CUTLASS's headers in the folder, else in $CUTLASS_PATH: a checkout or its folder include."""
-    given = folder or Path(os.environ.get("CUTLASS_PATH") or os.devnull)
-    for include in (given, given / "include"):
+    variable = os.environ.get("CUTLASS_PATH")
+    if folder:
+        fault = f"--cutlass {folder}: no cutlass/cutlass.h there"
+    elif variable:
+        folder, fault = Path(variable), f"CUTLASS_PATH {variable}: no cutlass/cutlass.h there"
+    else:
+        fault = "no --cutlass and no CUTLASS_PATH"
+    for include in [folder, folder / "include"] if folder else []:
         if (include / "cutlass/cutlass.h").is_file():
             return include.absolute()
-    said = f"--cutlass {folder}" if folder else f"CUTLASS_PATH {os.environ.get('CUTLASS_PATH', '')}"
     raise BuildError(
-        f"{said}: no cutlass/cutlass.h there; allowed: the folder that CUTLASS's headers are in"
+        f"{fault}; allowed: the folder that CUTLASS's headers are in"
         " (cutlass_library/source/include of the wheel nvidia-cutlass)"
     )
 
