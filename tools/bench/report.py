@@ -101,8 +101,8 @@ def table(rows: Sequence[Row], peers: Sequence[str]) -> str:
     """A line for each cell and contender other than the peers, which all are compared with."""
     cells = representatives(rows)
     fastest_of: dict[tuple[Cell, str], Row] = {}
-    for row in sorted(rows, key=lambda row: -row.us):
-        fastest_of[row.cell, row.contender] = row
+    for row in sorted(rows, key=lambda row: row.us):
+        fastest_of.setdefault((row.cell, row.contender), row)
     present = [peer for peer in peers if any(peer in cell for cell in cells.values())]
     lines = [
         ["layer", "M", "library", "us", *(f"x {peer}" for peer in present)]
