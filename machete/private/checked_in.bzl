@@ -3,7 +3,7 @@
 load("@bazel_skylib//rules:diff_test.bzl", "diff_test")
 load("@rules_python//python:py_binary.bzl", "py_binary")
 
-def checked_in(name, files):
+def checked_in(name, files, tags = []):
     """Compares checked-in files with generated ones, and updates them on request.
 
     Makes `<name>`, which `bazel run` copies the generated files with, and for each file a test that
@@ -12,6 +12,7 @@ def checked_in(name, files):
     Args:
       name: the updating target's name.
       files: the generated file's label, by the checked-in file's.
+      tags: of all these targets.
     """
     package = native.package_name()
     places = []
@@ -23,6 +24,7 @@ def checked_in(name, files):
             failure_message = "Out of date; to update: bazel run //{}:{}".format(package, name),
             file1 = checked,
             file2 = generated,
+            tags = tags,
         )
         places.append("{}/{}=$(rootpath {})".format(label.package, label.name, generated))
     py_binary(
@@ -31,4 +33,5 @@ def checked_in(name, files):
         args = places,
         data = files.values(),
         main = Label("//machete/private:checked_in.py"),
+        tags = tags,
     )

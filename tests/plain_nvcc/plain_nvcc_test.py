@@ -1,7 +1,9 @@
-"""Runs build.sh on a small catalogue, and the program that comes of it."""
+"""Builds by nvcc alone, on a small catalogue: a program, and the library of the benchmark."""
 
+from __future__ import annotations
+
+import ctypes
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,24 +17,32 @@ _CUTLASS = next(Path("..").resolve().glob("*/include/cutlass/cutlass.h")).parent
 class PlainNvccTest(unittest.TestCase):
     """Machete without Bazel."""
 
+    folder: str
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        """Makes a folder, in which the second build finds the first one's objects."""
+        cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+
+    def build(self, output: str, *sources: str) -> Path:
+        """Runs the build as a user does."""
+        path = Path(self.folder, output)
+        command = [sys.executable, "tools/bench/build.py", "--build", self.folder, "--jobs", "1"]
+        command += ["--cutlass", str(_CUTLASS), "--catalogue", "tests/own_family/catalogue.py"]
+        subprocess.run(
+            [*command, "--output", str(path), *sources],
+            check=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        return path
+
     def test_program(self) -> None:
-        self.assertTrue(shutil.which("nvcc"), "nvcc must be on PATH")
-        with tempfile.TemporaryDirectory() as folder:
-            program = Path(folder, "schedules")
-            subprocess.run(
-                [
-                    "tests/plain_nvcc/build.sh",
-                    program,
-                    "tests/own_family/schedules_test.cc",
-                    _CUTLASS,
-                    "--catalogue",
-                    "tests/own_family/catalogue.py",
-                ],
-                check=True,
-                env=os.environ
-                | {"PYTHON": sys.executable, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )
-            subprocess.run([program], check=True)
+        subprocess.run([self.build("program", "tests/own_family/schedules_test.cc")], check=True)
+
+    def test_library(self) -> None:
+        names = (ctypes.c_char_p * 4)()
+        count = ctypes.CDLL(str(self.build("libx.so"))).machete_schedules(b"bf16", b"u4b8", names, 4)
+        self.assertEqual(names[:count], [b"128x32_1x1x1_Coop_Tma_Persistent"])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 // The C++ API for ctypes: the benchmark loads this as a shared library beside PyTorch.
 // Functions return null, or the reason for a failure, valid until the thread's next call.
+#include <chrono>
 #include <string>
 
 #include "machete/machete.h"
@@ -34,6 +35,20 @@ machete::ProblemDesc make_desc(const char* a, const char* b, int64_t n, int64_t 
   return desc;
 }
 
+machete::RunArgs make_args(const Handle* handle, const void* a, const void* packed, void* out,
+                           int64_t m, void* workspace, int64_t workspace_size) {
+  machete::RunArgs args;
+  args.a = a;
+  args.packed = packed;
+  args.out = out;
+  args.m = m;
+  args.lda = handle->desc.k;
+  args.ldo = handle->desc.n;
+  args.workspace = workspace;
+  args.workspace_size = static_cast<size_t>(workspace_size);
+  return args;
+}
+
 }  // namespace
 
 extern "C" {
@@ -43,12 +58,14 @@ int machete_schedules(const char* a, const char* b, const char** names, int capa
   return machete::supported_schedules(make_desc(a, b, 128, 128, 128), names, capacity);
 }
 
-// A plan; schedule may be null. Never freed: one for each layer and schedule of a benchmark.
+// A plan; schedule may be null. Never freed: one for each layer and choice of options of a
+// benchmark.
 const char* machete_open(const char* a, const char* b, int64_t n, int64_t k, int64_t group_size,
-                         const char* schedule, Handle** handle) {
+                         const char* schedule, int programmatic_dependent_launch, Handle** handle) {
   *handle = new Handle{make_desc(a, b, n, k, group_size), {}};
   machete::PlanOptions options;
   options.schedule = schedule;
+  options.programmatic_dependent_launch = programmatic_dependent_launch != 0;
   return result(machete::Plan::create((*handle)->desc, options, &(*handle)->plan));
 }
 
@@ -69,16 +86,24 @@ const char* machete_prepack(const Handle* handle, const void* codes, const void*
 
 const char* machete_run(const Handle* handle, const void* a, const void* packed, void* out,
                         int64_t m, void* workspace, int64_t workspace_size, cudaStream_t stream) {
-  machete::RunArgs args;
-  args.a = a;
-  args.packed = packed;
-  args.out = out;
-  args.m = m;
-  args.lda = handle->desc.k;
-  args.ldo = handle->desc.n;
-  args.workspace = workspace;
-  args.workspace_size = static_cast<size_t>(workspace_size);
-  return result(handle->plan.run(args, stream));
+  return result(
+      handle->plan.run(make_args(handle, a, packed, out, m, workspace, workspace_size), stream));
+}
+
+// Nanoseconds of the host's time that a run takes: the mean of `runs` in a row. The caller keeps
+// them few enough that none waits for room in the stream.
+const char* machete_time_runs(const Handle* handle, const void* a, const void* packed, void* out,
+                              int64_t m, void* workspace, int64_t workspace_size,
+                              cudaStream_t stream, int runs, double* nanoseconds) {
+  const machete::RunArgs args = make_args(handle, a, packed, out, m, workspace, workspace_size);
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 0; i < runs; ++i) {
+    const machete::Status status = handle->plan.run(args, stream);
+    if (!status.ok()) return result(status);
+  }
+  const std::chrono::duration<double, std::nano> elapsed = std::chrono::steady_clock::now() - begin;
+  *nanoseconds = elapsed.count() / runs;
+  return nullptr;
 }
 
 }  // extern "C"

@@ -1,0 +1,237 @@
+"""What is timed: Machete's libraries, and peers that do the same product."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
+BITS = {"u4b8": 4, "u8b128": 8}
+# More than the 50 MB L2 holds, by far.
+ROTATE_BYTES = 200e6
+HOST_COST_RUNS = 100
+HOST_COST_BATCHES = 50
+
+# Launches the product with the i-th copy of the weights.
+Run = Callable[[int], object]
+
+
+class LibraryError(Exception):
+    """What a library complains of."""
+
+
+class Library:
+    """The C functions of c_api.cc; failures become exceptions with the library's words."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.stem.removeprefix("lib")
+        self._functions = ctypes.CDLL(str(path.resolve()))
+        pointer, size, text = ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p
+        number = ctypes.c_int
+        run = (*(pointer,) * 4, size, pointer, size, pointer)
+        for name, result, arguments in (
+            ("schedules", number, (text, text, ctypes.POINTER(text), number)),
+            ("open", text, (text, text, size, size, size, text, number, ctypes.POINTER(pointer))),
+            ("packed_size", size, (pointer,)),
+            ("workspace_size", size, (pointer, size)),
+            ("schedule", text, (pointer, size)),
+            ("prepack", text, (pointer,) * 5),
+            ("run", text, run),
+            ("time_runs", text, (*run, number, ctypes.POINTER(ctypes.c_double))),
+        ):
+            try:
+                function = getattr(self._functions, f"machete_{name}")
+            except AttributeError:
+                raise LibraryError(
+                    f"{path}: no machete_{name}; allowed: libraries built with this c_api.cc"
+                ) from None
+            function.restype = result
+            function.argtypes = arguments
+
+    def call(self, name: str, *arguments: object) -> Any:
+        """Calls machete_NAME."""
+        return getattr(self._functions, f"machete_{name}")(*arguments)
+
+    def do(self, name: str, *arguments: object) -> None:
+        """Calls machete_NAME and raises what it complains of."""
+        message = self.call(name, *arguments)
+        if message is not None:
+            raise LibraryError(f"{self.name}: {name}: {message.decode()}")
+
+    def schedules(self, a: str, b: str) -> list[str]:
+        """All schedules for activations and weights of these types."""
+        names = (ctypes.c_char_p * 64)()
+        count = self.call("schedules", a.encode(), b.encode(), names, 64)
+        return [name.decode() for name in names[:count] if name]
+
+
+class Weights:
+    """Random weights of one layer, as a checkpoint holds them."""
+
+    def __init__(self, n: int, k: int, a: str, b: str, group: int) -> None:
+        self.n, self.k, self.a, self.b, self.group = n, k, a, b, group
+        self.group_size = k if group < 0 else group
+        self.bits = BITS[b]
+        row_bytes = k * self.bits // 8
+        self.codes = torch.randint(0, 256, (n, row_bytes), dtype=torch.uint8, device="cuda")
+        scales = (torch.rand(k // self.group_size, n, device="cuda") + 0.5) * 0.01
+        self.scales = scales.to(DTYPES[a])
+
+    def dequantised(self) -> torch.Tensor:
+        """The weights in float32, n x k."""
+        codes = self.codes
+        if self.bits == 4:
+            codes = torch.stack((codes & 15, codes >> 4), dim=-1).view(self.n, self.k)
+        weights = codes.float() - (1 << self.bits - 1)
+        groups = weights.view(self.n, -1, self.group_size)
+        groups *= self.scales.t().float().unsqueeze(-1)
+        return weights
+
+
+def copies(weights: torch.Tensor) -> list[torch.Tensor]:
+    """The weights, often enough that taking turns misses the L2."""
+    count = max(2, math.ceil(ROTATE_BYTES / (weights.numel() * weights.element_size())))
+    return [weights] + [weights.clone() for _ in range(count - 1)]
+
+
+class Layer:
+    """The weights, packed by one library, in enough copies to miss the L2."""
+
+    def __init__(self, library: Library, weights: Weights) -> None:
+        self.api = library
+        self.weights = weights
+        self._plans: dict[tuple[str, bool], ctypes.c_void_p] = {}
+        plan = self.plan("")
+        size = library.call("packed_size", plan)
+        packed = torch.empty(size, dtype=torch.uint8, device="cuda")
+        library.do(
+            "prepack",
+            plan,
+            weights.codes.data_ptr(),
+            weights.scales.data_ptr(),
+            packed.data_ptr(),
+            torch.cuda.current_stream().cuda_stream,
+        )
+        self.weight_bytes = packed.numel()
+        self.packed = copies(packed)
+
+    def plan(self, schedule: str, pdl: bool = False) -> ctypes.c_void_p:
+        """The plan for a schedule; "" is the heuristic."""
+        if (schedule, pdl) not in self._plans:
+            handle = ctypes.c_void_p()
+            self.api.do(
+                "open",
+                self.weights.a.encode(),
+                self.weights.b.encode(),
+                self.weights.n,
+                self.weights.k,
+                self.weights.group_size,
+                schedule.encode() or None,
+                int(pdl),
+                ctypes.byref(handle),
+            )
+            self._plans[schedule, pdl] = handle
+        return self._plans[schedule, pdl]
+
+    def chosen(self, m: int) -> str:
+        """The heuristic's schedule."""
+        return str(self.api.call("schedule", self.plan(""), m).decode())
+
+    def runner(self, a: torch.Tensor, out: torch.Tensor, schedule: str, pdl: bool) -> Launch:
+        """A function that launches the product with the i-th copy of the weights."""
+        return Launch(self, self.plan(schedule, pdl), a, out)
+
+
+class Launch:
+    """The product of a layer and some activations; called, it runs."""
+
+    def __init__(
+        self, layer: Layer, plan: ctypes.c_void_p, a: torch.Tensor, out: torch.Tensor
+    ) -> None:
+        self._layer, self._plan, self._a, self._out = layer, plan, a, out
+        size = layer.api.call("workspace_size", plan, a.shape[0])
+        self._workspace = torch.zeros(size, dtype=torch.uint8, device="cuda")
+
+    def arguments(self, i: int) -> tuple[object, ...]:
+        """What machete_run is called with for the i-th copy of the weights."""
+        packed = self._layer.packed[i % len(self._layer.packed)]
+        return (
+            self._plan,
+            self._a.data_ptr(),
+            packed.data_ptr(),
+            self._out.data_ptr(),
+            self._a.shape[0],
+            self._workspace.data_ptr(),
+            self._workspace.numel(),
+            torch.cuda.current_stream().cuda_stream,
+        )
+
+    def __call__(self, i: int) -> None:
+        """Launches the product with the i-th copy of the weights."""
+        self._layer.api.do("run", *self.arguments(i))
+
+
+class Peer(Protocol):
+    """Another way to the same product."""
+
+    weight_bytes: int  # that a launch reads
+
+    def runner(self, a: torch.Tensor, out: torch.Tensor) -> Run:
+        """A function that launches the product with the i-th copy of the weights."""
+
+
+class Cublas:
+    """torch.mm with the weights in 16 bits."""
+
+    def __init__(self, weights: Weights, dequantised: torch.Tensor) -> None:
+        self._weights = copies(dequantised.to(DTYPES[weights.a]))
+        self.weight_bytes = weights.n * weights.k * 2
+
+    def runner(self, a: torch.Tensor, out: torch.Tensor) -> Run:
+        """A function that launches the product with the i-th copy of the weights."""
+        return lambda i: torch.mm(a, self._weights[i % len(self._weights)].t(), out=out)
+
+
+# Each made from a layer's weights and from the same dequantised, in float32.
+PEERS: dict[str, Callable[[Weights, torch.Tensor], Peer]] = {"cublas": Cublas}
+
+
+def host_cost(library: Library, a: str, b: str, pdl: bool) -> dict[str, float]:
+    """Nanoseconds of the host's time that a run of a kept plan takes, from C++ and through ctypes.
+
+    A small product, so that the GPU keeps up, and few runs between two synchronisations, which are
+    not timed: no call waits for room in the stream.
+    """
+    n, k, m = 256, 512, 16
+    layer = Layer(library, Weights(n, k, a, b, 128))
+    activations = torch.zeros(m, k, dtype=DTYPES[a], device="cuda")
+    out = torch.empty(m, n, dtype=DTYPES[a], device="cuda")
+    arguments = layer.runner(activations, out, "", pdl).arguments(0)
+
+    def from_cpp() -> float:
+        nanoseconds = ctypes.c_double()
+        library.do("time_runs", *arguments, HOST_COST_RUNS, ctypes.byref(nanoseconds))
+        return nanoseconds.value
+
+    def through_ctypes() -> float:
+        begin = time.perf_counter_ns()
+        for _ in range(HOST_COST_RUNS):
+            library.do("run", *arguments)
+        return (time.perf_counter_ns() - begin) / HOST_COST_RUNS
+
+    costs = {}
+    for name, measure in (("cpp_ns", from_cpp), ("ctypes_ns", through_ctypes)):
+        batches = []
+        for _ in range(HOST_COST_BATCHES + 1):
+            torch.cuda.synchronize()
+            batches.append(measure())
+        costs[name] = round(statistics.median(batches[1:]), 1)
+    torch.cuda.synchronize()
+    return costs
