@@ -16,16 +16,20 @@ constexpr double kHandOverBytes = 20e3;  // bytes of partial sums handed over
 // Dividing tiles must promise this much, since CTAs at different places along K share less in L2.
 constexpr double kWorthSharing = 0.95;
 
-double step_time(const KernelEntry& kernel, const TileParams& tiles, int clusters) {
-  const double weights = double(kernel.tile_n) * kernel.stage_k / 2;
-  double time = std::max(kernel.stage_bytes / kIngest,
-                         2.0 * kernel.tile_n * kernel.tile_m * kernel.stage_k / kMultiply);
-  // More tiles along M find the weights in L2.
-  if (tiles.tiles_m <= 2) {
-    time = std::max(time, weights * clusters * kernel.cluster_n / kStream);
-  }
-  return time;
-}
+// The time of a K step, which depends on how many clusters share the stream of weights.
+struct StepTime {
+  StepTime(const KernelEntry& kernel, int tiles_m)
+      : alone(std::max(kernel.stage_bytes / kIngest,
+                       2.0 * kernel.tile_n * kernel.tile_m * kernel.stage_k / kMultiply)),
+        // More tiles along M find the weights in L2.
+        streamed(tiles_m > 2 ? 0
+                             : 0.5 * kernel.tile_n * kernel.stage_k * kernel.cluster_n / kStream) {}
+
+  double operator()(int clusters) const { return std::max(alone, streamed * clusters); }
+
+  const double alone;
+  const double streamed;  // of each cluster
+};
 
 }  // namespace
 
@@ -50,9 +54,10 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
   const int rest = total % resident_clusters;
   if (kernel.scheduler != TileScheduler::kStreamK || rest == 0) return tiles;
 
+  const StepTime step_time(kernel, tiles.tiles_m);
   const int waves = total / resident_clusters;
-  const double full_waves = waves * tiles.k_steps * step_time(kernel, tiles, resident_clusters);
-  const double alone = full_waves + tiles.k_steps * step_time(kernel, tiles, rest);
+  const double full_waves = waves * tiles.k_steps * step_time(resident_clusters);
+  const double alone = full_waves + tiles.k_steps * step_time(rest);
   double best = alone * kWorthSharing;
   // Evenly: every tile by the same number of clusters, or over all clusters.
   const int even = resident_clusters / rest * rest;
@@ -63,7 +68,7 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
         static_cast<int>(ceil_div(static_cast<int64_t>(rest) * tiles.k_steps, sharers));
     // A share that does not line up with the tiles meets one more helper.
     const int helpers = static_cast<int>(ceil_div(tiles.k_steps, steps)) + (sharers % rest != 0);
-    double time = full_waves + steps * step_time(kernel, tiles, sharers);
+    double time = full_waves + steps * step_time(sharers);
     // Whole tiles that follow hide the handing over.
     if (waves == 0) time += kHandOver + helpers * (kernel.partial_bytes / kHandOverBytes);
     if (time >= best) continue;
