@@ -66,6 +66,14 @@ class ScheduleConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class FastestOf:
+    """A choice of a heuristic: the schedule that the run-time cost model takes for the fastest."""
+
+    costs: tuple[tuple[ScheduleConfig, tuple[float, ...]], ...]
+    """Schedules, and what each costs in microseconds, for each of costs.COST_TERMS."""
+
+
+@dataclasses.dataclass(frozen=True)
 class TypeConfig:
     """The types of everything the kernels of a family read, compute in and write.
 
@@ -102,8 +110,8 @@ class ImplConfig:
 
     types: TypeConfig
     schedules: Sequence[ScheduleConfig]
-    heuristic: Sequence[tuple[str | None, ScheduleConfig]]
-    """(condition, schedule), the first that holds counts; the last condition is None."""
+    heuristic: Sequence[tuple[str | None, ScheduleConfig | FastestOf]]
+    """(condition, choice), the first that holds counts; the last condition is None."""
 
 
 def prepack_types(types: TypeConfig) -> PrepackTypeConfig:

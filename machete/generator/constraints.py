@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from machete.generator import heuristics
 from machete.generator.config import (
     EpilogueSchedule,
+    FastestOf,
     ImplConfig,
     KernelSchedule,
     ScheduleConfig,
@@ -15,6 +16,7 @@ from machete.generator.config import (
     generate_sch_sig,
     generate_type_option_name,
 )
+from machete.generator.costs import COST_TERMS
 from machete.generator.datatypes import DataType
 from machete.generator.errors import GeneratorError
 from machete.generator.resources import MAX_SHARED_BYTES, geometries, resources
@@ -191,13 +193,9 @@ def _heuristic_problems(family: ImplConfig) -> Iterator[str]:
         return
     conditions: list[heuristics.Condition | None] = []
     complete = True
-    for index, (text, schedule) in enumerate(family.heuristic):
-        if schedule not in family.schedules:
-            known = ", ".join(_schedule_name(known) for known in family.schedules)
-            yield (
-                f"{_branch(family, index)}: schedule {_schedule_name(schedule)} is not one of the"
-                f" family's; allowed: {known}"
-            )
+    for index, (text, choice) in enumerate(family.heuristic):
+        for problem in _choice_problems(family, choice):
+            yield f"{_branch(family, index)}: {problem}"
         try:
             conditions.append(None if text is None else heuristics.parse(text))
         except GeneratorError as error:
@@ -214,6 +212,33 @@ def _heuristic_problems(family: ImplConfig) -> Iterator[str]:
     if complete and defaults == [last]:
         for index in heuristics.unreachable(conditions):
             yield f"{_branch(family, index)}: never the first that holds; allowed: reachable ones"
+
+
+def _choice_problems(family: ImplConfig, choice: ScheduleConfig | FastestOf) -> Iterator[str]:
+    if isinstance(choice, FastestOf):
+        if not choice.costs:
+            yield "the fastest of no schedules; allowed: of one or more"
+        yield from _cost_problems(choice)
+        schedules = [schedule for schedule, _ in choice.costs]
+    else:
+        schedules = [choice]
+    known = ", ".join(map(_schedule_name, family.schedules))
+    for schedule in schedules:
+        if schedule not in family.schedules:
+            name = _schedule_name(schedule)
+            yield f"schedule {name} is not one of the family's; allowed: {known}"
+
+
+def _cost_problems(choice: FastestOf) -> Iterator[str]:
+    names = [_schedule_name(schedule) for schedule, _ in choice.costs]
+    for name in _duplicates(names):
+        yield f"schedule {name}: stated {names.count(name)} times; allowed: once"
+    for name, (_, costs) in zip(names, choice.costs, strict=True):
+        if len(costs) != len(COST_TERMS) or min(costs) < 0:
+            yield (
+                f"costs of schedule {name} = {costs};"
+                f" allowed: {len(COST_TERMS)} numbers, none negative ({', '.join(COST_TERMS)})"
+            )
 
 
 def _branch(family: ImplConfig, index: int) -> str:

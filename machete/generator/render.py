@@ -16,6 +16,7 @@ from machete.generator.config import (
     generate_type_option_name,
     prepack_types,
 )
+from machete.generator.costs import COST_TERMS
 from machete.generator.datatypes import DataType
 from machete.generator.resources import resources
 
@@ -67,9 +68,10 @@ def render_family(family: ImplConfig) -> dict[str, str]:
             type_list=_type_values(family.types),
             schedules=sorted(family.schedules, key=generate_sch_sig),
             branches=[
-                (heuristics.parse(text).cpp() if text is not None else None, schedule)
-                for text, schedule in family.heuristic
+                (heuristics.parse(text).cpp() if text is not None else None, choice)
+                for text, choice in family.heuristic
             ],
+            cost_terms=COST_TERMS,
         ),
         "prepack.cu": render("prepack.cu.j2", prepack=prepack_types(family.types)),
     }

@@ -1,10 +1,8 @@
 """The products that the default heuristic is fitted to and judged by.
 
-Layers of real models, alone and split over GPUs, and a few that no model has, so that nothing rests
+Layers of real models, whole and split over GPUs, and a few that no model has, so that nothing rests
 on multiples of 256. Every layer is measured with the same few numbers of tokens and with a quarter
-of the others, which one depending on its place in the list. The tokens that a quarter of the layers
-is measured with are thus measured with no other layer, and the fit can be judged by layers and
-tokens that are both new to it.
+of the others, in turn: many different products say more than all combinations of few numbers.
 """
 
 from __future__ import annotations
