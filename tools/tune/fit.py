@@ -19,6 +19,7 @@ import argparse
 import csv
 import ctypes
 import dataclasses
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -125,7 +126,7 @@ class Fit:
 
 def _equations(counts: Vector, us: float, fastest: float) -> Vector:
     """One product in the normal equations: their upper triangle, each row with its right side."""
-    weight = (fastest / us) ** 2
+    weight = fastest / us * fastest / us
     row = [weight * count / us for count in counts] + [weight]
     return [row[i] * other for i in TERMS for other in row[i:]]
 
@@ -151,7 +152,7 @@ def solve(equations: Vector) -> Vector:
     for i in TERMS:
         rows.append(equations[start : start + len(COST_TERMS) + 1 - i])
         start += len(rows[-1])
-    scale = [row[0] ** 0.5 for row in rows]
+    scale = [math.sqrt(row[0]) for row in rows]
     kept = [i for i in TERMS if scale[i] > 0]
     costs = [0.0] * len(COST_TERMS)
     while kept:
