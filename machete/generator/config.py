@@ -20,11 +20,14 @@ class KernelSchedule(enum.Enum):
     """Consumer warpgroups share out the tile's features."""
     TmaWarpSpecializedSlicedK = ("SlicedK", "kSlicedK")
     """Two warpgroups take alternate K blocks of one 64-feature tile and add up in shared memory."""
+    TmaWarpSpecializedStreaming = ("Stream", "kStreaming", "streaming")
+    """Single warps and mma.sync; features are shared out evenly, in passes of a tile at most."""
 
-    def __init__(self, tag: str, enumerator: str) -> None:
-        """Names the part of a signature and the C++ enumerator."""
+    def __init__(self, tag: str, enumerator: str, kernel: str = "gemm") -> None:
+        """Names the part of a signature, the C++ enumerator and the kernel's source file."""
         self.tag = tag
         self.cpp = f"KernelSchedule::{enumerator}"
+        self.kernel = kernel
 
 
 class EpilogueSchedule(enum.Enum):
@@ -32,6 +35,8 @@ class EpilogueSchedule(enum.Enum):
 
     TmaWarpSpecialized = "Tma"
     """Through shared memory, with TMA stores."""
+    NoSmemWarpSpecialized = "NoSmem"
+    """Straight from registers."""
 
     def __init__(self, tag: str) -> None:
         """Names the part of a signature."""
@@ -63,6 +68,14 @@ class ScheduleConfig:
     kernel_schedule: KernelSchedule
     epilogue_schedule: EpilogueSchedule
     tile_scheduler: TileScheduler
+
+
+@dataclasses.dataclass(frozen=True)
+class FastestOf:
+    """A choice of a heuristic: the schedule that the run-time cost model takes for the fastest."""
+
+    costs: tuple[tuple[ScheduleConfig, tuple[float, ...]], ...]
+    """Schedules, and what each costs in microseconds, for each of costs.COST_TERMS."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +115,8 @@ class ImplConfig:
 
     types: TypeConfig
     schedules: Sequence[ScheduleConfig]
-    heuristic: Sequence[tuple[str | None, ScheduleConfig]]
-    """(condition, schedule), the first that holds counts; the last condition is None."""
+    heuristic: Sequence[tuple[str | None, ScheduleConfig | FastestOf]]
+    """(condition, choice), the first that holds counts; the last condition is None."""
 
 
 def prepack_types(types: TypeConfig) -> PrepackTypeConfig:

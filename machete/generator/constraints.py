@@ -1,5 +1,6 @@
 """What the kernels can run. All that is wrong with a catalogue is reported at once."""
 
+import dataclasses
 import enum
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from machete.generator import heuristics
 from machete.generator.config import (
     EpilogueSchedule,
+    FastestOf,
     ImplConfig,
     KernelSchedule,
     ScheduleConfig,
@@ -15,6 +17,7 @@ from machete.generator.config import (
     generate_sch_sig,
     generate_type_option_name,
 )
+from machete.generator.costs import COST_TERMS
 from machete.generator.datatypes import DataType
 from machete.generator.errors import GeneratorError
 from machete.generator.resources import MAX_SHARED_BYTES, geometries, resources
@@ -40,18 +43,51 @@ RUNNABLE_TYPES: dict[DataType, dict[DataType, dict[str, tuple[DataType, ...]]]] 
 }
 """By activations, then by weights: what each other field of a TypeConfig may be."""
 
-TILE_TOKENS = (16, 32, 64, 96, 128, 192, 256)
-"""Sizes that wgmma computes and the epilogue can store."""
 
-CLUSTERS: dict[tuple[int, int, int], dict[str, enum.Enum]] = {
-    (1, 1, 1): {},
-    # Two CTAs side by side along the features share the activations by multicast.
-    (2, 1, 1): {"kernel_schedule": KernelSchedule.TmaWarpSpecializedCooperative},
-    # The CTAs split K of one tile.
-    (1, 1, 2): {"tile_scheduler": TileScheduler.Persistent},
-    (1, 1, 4): {"tile_scheduler": TileScheduler.Persistent},
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """What a kernel schedule has code for."""
+
+    features: tuple[int, ...]
+    """Of a tile."""
+    tokens: tuple[int, ...]
+    """Of a tile."""
+    epilogue: EpilogueSchedule
+    clusters: dict[tuple[int, int, int], tuple[TileScheduler, ...]]
+    """By shape: the tile schedulers that go with it."""
+
+
+# Sizes that wgmma computes and the epilogue can store.
+_WGMMA_TOKENS = (16, 32, 64, 96, 128, 192, 256)
+# Alone, or several CTAs that split K of one tile.
+_WGMMA_CLUSTERS = {
+    (1, 1, 1): tuple(TileScheduler),
+    (1, 1, 2): (TileScheduler.Persistent,),
+    (1, 1, 4): (TileScheduler.Persistent,),
 }
-"""By shape: what else a schedule with such a cluster must be."""
+
+KERNELS = {
+    KernelSchedule.TmaWarpSpecializedCooperative: Kernel(
+        features=tuple(geometries(KernelSchedule.TmaWarpSpecializedCooperative)),
+        tokens=_WGMMA_TOKENS,
+        epilogue=EpilogueSchedule.TmaWarpSpecialized,
+        # Two CTAs side by side along the features share the activations by multicast.
+        clusters=_WGMMA_CLUSTERS | {(2, 1, 1): tuple(TileScheduler)},
+    ),
+    KernelSchedule.TmaWarpSpecializedSlicedK: Kernel(
+        features=tuple(geometries(KernelSchedule.TmaWarpSpecializedSlicedK)),
+        tokens=_WGMMA_TOKENS,
+        epilogue=EpilogueSchedule.TmaWarpSpecialized,
+        clusters=_WGMMA_CLUSTERS,
+    ),
+    KernelSchedule.TmaWarpSpecializedStreaming: Kernel(
+        # Two slices of 16 features for each of at most seven warps, which leaves two along K.
+        features=tuple(range(32, 225, 32)),
+        tokens=(8, 16),
+        epilogue=EpilogueSchedule.NoSmemWarpSpecialized,
+        clusters={(1, 1, 2): (TileScheduler.Persistent,)},
+    ),
+}
 
 MAX_ACCUMULATORS = {2: 128, 3: 64}
 """By consumer warpgroups: registers a thread can accumulate in without spilling."""
@@ -127,23 +163,22 @@ def _schedule_problems(schedule: ScheduleConfig) -> Iterator[str]:
         yield from malformed
         return
 
-    kernel_schedule = schedule.kernel_schedule
+    kernel = KERNELS[schedule.kernel_schedule]
+    context = f" with kernel_schedule = {_spell(schedule.kernel_schedule)}"
     features, tokens = schedule.tile_shape_mn
-    tiles = geometries(kernel_schedule)
-    if features not in tiles:
-        context = f" with kernel_schedule = {_spell(kernel_schedule)}"
-        yield _problem("tile_shape_mn features", features, tiles, context)
-    if tokens not in TILE_TOKENS:
-        yield _problem("tile_shape_mn tokens", tokens, TILE_TOKENS)
-
     cluster = schedule.cluster_shape_mnk
-    if cluster not in CLUSTERS:
-        yield _problem("cluster_shape_mnk", cluster, CLUSTERS)
-        return
-    for field, required in CLUSTERS[cluster].items():
-        if getattr(schedule, field) != required:
-            context = f" with cluster_shape_mnk = {_spell(cluster)}"
-            yield _problem(field, getattr(schedule, field), (required,), context)
+    for field, value, allowed in (
+        ("tile_shape_mn features", features, kernel.features),
+        ("tile_shape_mn tokens", tokens, kernel.tokens),
+        ("epilogue_schedule", schedule.epilogue_schedule, (kernel.epilogue,)),
+        ("cluster_shape_mnk", cluster, kernel.clusters),
+    ):
+        if value not in allowed:
+            yield _problem(field, value, allowed, context)
+    schedulers = kernel.clusters.get(cluster, tuple(TileScheduler))
+    if schedule.tile_scheduler not in schedulers:
+        context = f" with cluster_shape_mnk = {_spell(cluster)}"
+        yield _problem("tile_scheduler", schedule.tile_scheduler, schedulers, context)
 
 
 def _form_problems(schedule: ScheduleConfig) -> Iterator[str]:
@@ -158,6 +193,8 @@ def _form_problems(schedule: ScheduleConfig) -> Iterator[str]:
 
 
 def _resource_problems(types: TypeConfig, schedule: ScheduleConfig) -> Iterator[str]:
+    if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
+        return  # takes what the problem leaves it, at run time
     taken = resources(types, schedule)
     warpgroups = taken.geometry.warpgroups
     if taken.accumulators > MAX_ACCUMULATORS[warpgroups]:
@@ -191,13 +228,9 @@ def _heuristic_problems(family: ImplConfig) -> Iterator[str]:
         return
     conditions: list[heuristics.Condition | None] = []
     complete = True
-    for index, (text, schedule) in enumerate(family.heuristic):
-        if schedule not in family.schedules:
-            known = ", ".join(_schedule_name(known) for known in family.schedules)
-            yield (
-                f"{_branch(family, index)}: schedule {_schedule_name(schedule)} is not one of the"
-                f" family's; allowed: {known}"
-            )
+    for index, (text, choice) in enumerate(family.heuristic):
+        for problem in _choice_problems(family, choice):
+            yield f"{_branch(family, index)}: {problem}"
         try:
             conditions.append(None if text is None else heuristics.parse(text))
         except GeneratorError as error:
@@ -214,6 +247,33 @@ def _heuristic_problems(family: ImplConfig) -> Iterator[str]:
     if complete and defaults == [last]:
         for index in heuristics.unreachable(conditions):
             yield f"{_branch(family, index)}: never the first that holds; allowed: reachable ones"
+
+
+def _choice_problems(family: ImplConfig, choice: ScheduleConfig | FastestOf) -> Iterator[str]:
+    if isinstance(choice, FastestOf):
+        if not choice.costs:
+            yield "the fastest of no schedules; allowed: of one or more"
+        yield from _cost_problems(choice)
+        schedules = [schedule for schedule, _ in choice.costs]
+    else:
+        schedules = [choice]
+    known = ", ".join(map(_schedule_name, family.schedules))
+    for schedule in schedules:
+        if schedule not in family.schedules:
+            name = _schedule_name(schedule)
+            yield f"schedule {name} is not one of the family's; allowed: {known}"
+
+
+def _cost_problems(choice: FastestOf) -> Iterator[str]:
+    names = [_schedule_name(schedule) for schedule, _ in choice.costs]
+    for name in _duplicates(names):
+        yield f"schedule {name}: stated {names.count(name)} times; allowed: once"
+    for name, (_, costs) in zip(names, choice.costs, strict=True):
+        if len(costs) != len(COST_TERMS) or min(costs) < 0:
+            yield (
+                f"costs of schedule {name} = {costs};"
+                f" allowed: {len(COST_TERMS)} numbers, none negative ({', '.join(COST_TERMS)})"
+            )
 
 
 def _branch(family: ImplConfig, index: int) -> str:

@@ -10,12 +10,14 @@ import jinja2
 from machete.generator import heuristics
 from machete.generator.config import (
     ImplConfig,
+    KernelSchedule,
     ScheduleConfig,
     TypeConfig,
     generate_sch_sig,
     generate_type_option_name,
     prepack_types,
 )
+from machete.generator.costs import COST_TERMS
 from machete.generator.datatypes import DataType
 from machete.generator.resources import resources
 
@@ -57,7 +59,11 @@ def render_family(family: ImplConfig) -> dict[str, str]:
             "impl.cu.j2",
             schedule=schedule,
             mma=_mma_atom(family.types, schedule),
-            resources=resources(family.types, schedule),
+            resources=(
+                None
+                if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming
+                else resources(family.types, schedule)
+            ),
         )
         for schedule in family.schedules
     }
@@ -67,9 +73,10 @@ def render_family(family: ImplConfig) -> dict[str, str]:
             type_list=_type_values(family.types),
             schedules=sorted(family.schedules, key=generate_sch_sig),
             branches=[
-                (heuristics.parse(text).cpp() if text is not None else None, schedule)
-                for text, schedule in family.heuristic
+                (heuristics.parse(text).cpp() if text is not None else None, choice)
+                for text, choice in family.heuristic
             ],
+            cost_terms=COST_TERMS,
         ),
         "prepack.cu": render("prepack.cu.j2", prepack=prepack_types(family.types)),
     }

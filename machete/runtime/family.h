@@ -46,7 +46,9 @@ struct Family {
   TypeSet types;
   Status (*mm_dispatch)(const MmArgs& args);
   ScheduleList (*supported_schedules_dispatch)();
-  const KernelEntry& (*default_schedule)(int64_t M, int64_t N, int64_t K);
+  // Which schedule serves a product; `resident_clusters` as in MmArgs.
+  const KernelEntry& (*default_schedule)(int64_t M, int64_t N, int64_t K,
+                                         const int* resident_clusters);
   Status (*prepack_B_dispatch)(const PrepackArgs& args);
 };
 

@@ -194,16 +194,16 @@ Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* p
 namespace {
 
 const KernelEntry& choose(const internal::Family& family, const ProblemDesc& desc, int schedule,
-                          int64_t m) {
+                          const int* resident_clusters, int64_t m) {
   return schedule >= 0 ? *family.supported_schedules_dispatch().entries[schedule]
-                       : family.default_schedule(m, desc.n, desc.k);
+                       : family.default_schedule(m, desc.n, desc.k, resident_clusters);
 }
 
 }  // namespace
 
 size_t Plan::workspace_size(int64_t m) const {
   if (family_ == nullptr || m <= 0) return 0;
-  const KernelEntry& kernel = choose(*family_, desc_, schedule_, m);
+  const KernelEntry& kernel = choose(*family_, desc_, schedule_, resident_clusters_, m);
   if (kernel.schedule == KernelSchedule::kStreaming) return 0;
   const int index = find_schedule(family_->supported_schedules_dispatch(), kernel.name);
   if (resident_clusters_[index] == 0 || count_tiles(kernel, m, desc_.n) > INT32_MAX) return 0;
@@ -212,7 +212,8 @@ size_t Plan::workspace_size(int64_t m) const {
 }
 
 const char* Plan::schedule(int64_t m) const {
-  return family_ == nullptr ? nullptr : choose(*family_, desc_, schedule_, m).name;
+  if (family_ == nullptr) return nullptr;
+  return choose(*family_, desc_, schedule_, resident_clusters_, m).name;
 }
 
 Status Plan::run(const RunArgs& args, cudaStream_t stream) const {

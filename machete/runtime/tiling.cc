@@ -5,14 +5,15 @@
 namespace machete {
 namespace {
 
-// A coarse model of an H100's time, in microseconds, for choosing how to share the last wave.
-// Fitted to measurements of 100 cells (six layers of Llama-3, M from 1 to 4096, every tile shape
-// whole, shared and evenly split): it picks the fastest within 0.2 % on average, 4 % at worst.
+// A coarse model of an H100's time, in microseconds, for choosing how to share the last wave. The
+// rates were fitted to measurements of six layers of Llama 3, M from 1 to 4096, every tile shape
+// whole, shared and evenly split; what handing over costs, to the larger table of docs/tuning.md.
 constexpr double kIngest = 38e3;         // bytes of weights and activations an SM takes in
 constexpr double kStream = 2.7e6;        // bytes of weights the device streams
 constexpr double kMultiply = 5.5e6;      // floating-point operations of an SM
-constexpr double kHandOver = 1.25;       // flag and latency of handing over partial sums
-constexpr double kHandOverBytes = 20e3;  // bytes of partial sums handed over
+constexpr double kHandOver = 2;          // of partial sums: flags and latency
+constexpr double kStraddle = 1;          // shares that do not line up with the tiles
+constexpr double kHandOverBytes = 90e3;  // bytes of partial sums handed over, by each helper
 // Dividing tiles must promise this much, since CTAs at different places along K share less in L2.
 constexpr double kWorthSharing = 0.95;
 
@@ -21,15 +22,20 @@ constexpr double kWorthSharing = 0.95;
 constexpr int kBytesInFlight = 64 * 1024;
 constexpr int kMaxWarpsK = 4;
 
-double step_time(const KernelEntry& kernel, const TileParams& tiles, int clusters) {
-  double time = std::max(kernel.stage_bytes / kIngest,
-                         2.0 * kernel.tile_n * kernel.tile_m * kernel.stage_k / kMultiply);
-  // More tiles along M find the weights in L2.
-  if (tiles.tiles_m <= 2) {
-    time = std::max(time, double(kernel.code_bytes) * clusters * kernel.cluster_n / kStream);
-  }
-  return time;
-}
+// The time of a K step, which depends on how many clusters share the stream of weights.
+struct StepTime {
+  StepTime(const KernelEntry& kernel, int tiles_m)
+      : alone(std::max(kernel.stage_bytes / kIngest,
+                       2.0 * kernel.tile_n * kernel.tile_m * kernel.stage_k / kMultiply)),
+        // More tiles along M find the weights in L2.
+        streamed(tiles_m > 2 ? 0
+                             : double(kernel.code_bytes) * kernel.cluster_n / kStream) {}
+
+  double operator()(int clusters) const { return std::max(alone, streamed * clusters); }
+
+  const double alone;
+  const double streamed;  // of each cluster
+};
 
 }  // namespace
 
@@ -54,28 +60,33 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
   const int rest = total % resident_clusters;
   if (kernel.scheduler != TileScheduler::kStreamK || rest == 0) return tiles;
 
+  const StepTime step_time(kernel, tiles.tiles_m);
   const int waves = total / resident_clusters;
-  const double full_waves = waves * tiles.k_steps * step_time(kernel, tiles, resident_clusters);
-  const double alone = full_waves + tiles.k_steps * step_time(kernel, tiles, rest);
-  double best = alone * kWorthSharing;
-  // Evenly: every tile by the same number of clusters, or over all clusters.
-  const int even = resident_clusters / rest * rest;
-  for (const int sharers : {even, resident_clusters}) {
+  const double wave = tiles.k_steps * step_time(resident_clusters);
+  double best = (waves * wave + tiles.k_steps * step_time(rest)) * kWorthSharing;
+  const auto consider = [&](int shared, int sharers) {
     // A share holds at least one step: who finishes a tile waits for every share of it.
-    if (sharers <= rest || sharers > int64_t{rest} * tiles.k_steps) continue;
-    const int steps =
-        static_cast<int>(ceil_div(static_cast<int64_t>(rest) * tiles.k_steps, sharers));
+    if (sharers > int64_t{shared} * tiles.k_steps) return;
+    const int steps = static_cast<int>(ceil_div(int64_t{shared} * tiles.k_steps, sharers));
     // A share that does not line up with the tiles meets one more helper.
-    const int helpers = static_cast<int>(ceil_div(tiles.k_steps, steps)) + (sharers % rest != 0);
-    double time = full_waves + steps * step_time(kernel, tiles, sharers);
-    // Whole tiles that follow hide the handing over.
-    if (waves == 0) time += kHandOver + helpers * (kernel.partial_bytes / kHandOverBytes);
-    if (time >= best) continue;
+    const bool straddles = sharers % shared != 0;
+    const int64_t helpers = ceil_div(tiles.k_steps, steps) - 1 + straddles;
+    const int whole_waves = (total - shared) / resident_clusters;
+    const double time = whole_waves * wave + steps * step_time(sharers) + kHandOver +
+                        straddles * kStraddle + helpers * (kernel.partial_bytes / kHandOverBytes);
+    if (time >= best) return;
     best = time;
-    tiles.shared_tiles = rest;
+    tiles.shared_tiles = shared;
     tiles.sharers = sharers;
-    tiles.clusters = waves > 0 ? resident_clusters : sharers;
+    tiles.clusters = total < resident_clusters ? sharers : resident_clusters;
+  };
+  // Every tile of the last wave by as many clusters, or by half as many, and so on.
+  for (int64_t each = std::min(resident_clusters / rest, tiles.k_steps); each > 1; each /= 2) {
+    consider(rest, static_cast<int>(rest * each));
   }
+  // Over all clusters; with the wave before it, no tile then has more than two shares.
+  consider(rest, resident_clusters);
+  if (waves > 0) consider(rest + resident_clusters, resident_clusters);
   return tiles;
 }
 

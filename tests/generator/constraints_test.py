@@ -7,8 +7,9 @@ from typing import Any
 
 from examples import COOPERATIVE, FAMILY, SLICED_K, TYPES
 
-from machete.generator.config import ImplConfig, KernelSchedule, TileScheduler
+from machete.generator.config import FastestOf, ImplConfig, KernelSchedule, TileScheduler
 from machete.generator.constraints import check_families
+from machete.generator.costs import COST_TERMS
 from machete.generator.datatypes import DataType
 from machete.generator.errors import GeneratorError
 
@@ -33,6 +34,9 @@ def _with_schedule(**changes: Any) -> ImplConfig:
 def _with_heuristic(*branches: tuple[str | None, Any]) -> ImplConfig:
     return dataclasses.replace(FAMILY, heuristic=branches)
 
+
+_COSTS = (1.0,) * len(COST_TERMS)
+_WIDER = dataclasses.replace(COOPERATIVE, tile_shape_mn=(256, 128))
 
 _COOP = KernelSchedule.TmaWarpSpecializedCooperative
 _SLICED = KernelSchedule.TmaWarpSpecializedSlicedK
@@ -189,9 +193,32 @@ _HEURISTIC_MISTAKES = [
         "heuristic branch 2 (M <= 8): never the first that holds; allowed: reachable ones",
     ),
     (
-        ((None, dataclasses.replace(COOPERATIVE, tile_shape_mn=(256, 128))),),
+        ((None, _WIDER),),
         "heuristic branch 1 (default): schedule 256x128_1x1x1_Coop_Tma_StreamK is not one of the "
         "family's; allowed: 64x16_1x1x1_SlicedK_Tma_StreamK, 128x128_1x1x1_Coop_Tma_StreamK",
+    ),
+    (
+        ((None, FastestOf(())),),
+        "heuristic branch 1 (default): the fastest of no schedules; allowed: of one or more",
+    ),
+    (
+        ((None, FastestOf(((COOPERATIVE, _COSTS), (_WIDER, _COSTS)))),),
+        "heuristic branch 1 (default): schedule 256x128_1x1x1_Coop_Tma_StreamK is not one of the "
+        "family's; allowed: 64x16_1x1x1_SlicedK_Tma_StreamK, 128x128_1x1x1_Coop_Tma_StreamK",
+    ),
+    (
+        ((None, FastestOf(((COOPERATIVE, _COSTS), (COOPERATIVE, _COSTS)))),),
+        "heuristic branch 1 (default): schedule 128x128_1x1x1_Coop_Tma_StreamK: "
+        "stated 2 times; allowed: once",
+    ),
+    (
+        ((None, FastestOf(((COOPERATIVE, (1.0, 2.0)),))),),
+        "heuristic branch 1 (default): costs of schedule 128x128_1x1x1_Coop_Tma_StreamK = "
+        f"(1.0, 2.0); allowed: {len(COST_TERMS)} numbers, none negative (launch, tiles, ",
+    ),
+    (
+        ((None, FastestOf(((COOPERATIVE, (-1.0, *_COSTS[1:])),))),),
+        "costs of schedule 128x128_1x1x1_Coop_Tma_StreamK = (-1.0, 1.0, ",
     ),
 ]
 

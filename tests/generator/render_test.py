@@ -11,7 +11,8 @@ from unittest import mock
 from examples import COOPERATIVE, FAMILY, SLICED_K
 
 from machete.generator.catalogue import FAMILIES
-from machete.generator.config import ImplConfig
+from machete.generator.config import FastestOf, ImplConfig
+from machete.generator.costs import COST_TERMS
 from machete.generator.datatypes import DataType
 from machete.generator.render import family_files, render_family, write_files
 
@@ -58,6 +59,20 @@ class RenderTest(unittest.TestCase):
             FAMILY, heuristic=(("16 >= M or  8<N", SLICED_K), (None, COOPERATIVE))
         )
         self.assertIn("\n  if (M <= 16 || N > 8) return ", render_family(family)["dispatch.cu"])
+
+    def test_the_fastest_is_chosen_among_candidates(self) -> None:
+        costs = [tuple(float(10 * s + i) for i in range(len(COST_TERMS))) for s in (1, 2)]
+        fastest = FastestOf(((SLICED_K, costs[0]), (COOPERATIVE, costs[1])))
+        family = dataclasses.replace(
+            FAMILY, heuristic=(("M <= 8", SLICED_K), ("N > 8", fastest), (None, fastest))
+        )
+        dispatch = render_family(family)["dispatch.cu"]
+        # Indices in the table of schedules, which is sorted by name.
+        self.assertIn("{ 1, { 10.0, 11.0, ", dispatch)
+        self.assertIn("{ 0, { 20.0, 21.0, ", dispatch)
+        call = "return *find_fastest(kSchedules, resident_clusters, kCandidates"
+        self.assertIn("\n  if (M <= 8) return kEntry_64x16_", dispatch)
+        self.assertIn(f"\n  if (N > 8) {call}1, M, N, K);\n  {call}2, M, N, K);\n}}", dispatch)
 
     def test_text(self) -> None:
         for family in FAMILIES:

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <iterator>
 
+#include "machete/runtime/cost.h"
 #include "machete/runtime/family.h"
 
 namespace machete::bf16_u4b8 {
@@ -38,47 +39,35 @@ const KernelEntry* const kSchedules[] = {
     &kEntry_64x64_1x1x1_SlicedK_Tma_StreamK,
 };
 
-const KernelEntry& default_schedule(int64_t M, int64_t N, int64_t K) {
-  if (M <= 16 && (N > 1408 && N <= 4224)) return kEntry_64x16_1x1x2_SlicedK_Tma_Persistent;
-  if (M <= 16 && N <= 11264) return kEntry_64x16_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 16 && (N > 20480 && N <= 32768)) return kEntry_256x32_1x1x1_Coop_Tma_StreamK;
-  if (M <= 16) return kEntry_128x16_1x1x1_Coop_Tma_StreamK;
-  if (M <= 32 && K < 28672 && (N < 10240 || (N <= 20480 && K <= 5120))) return kEntry_64x32_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 32) return kEntry_256x32_1x1x1_Coop_Tma_StreamK;
-  if (M <= 96 && N <= 2560) return kEntry_64x32_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 64 && (N > 20480 || K >= 28672 || (N > 8448 && K >= 8192))) return kEntry_256x64_1x1x1_Coop_Tma_StreamK;
-  if (M <= 64 && N <= 4224 && K <= 9472) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 64 && (N > 5632 && N <= 8448)) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 64) return kEntry_128x64_1x1x1_Coop_Tma_StreamK;
-  if (M <= 128 && N <= 4224 && K <= 9472) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 96 && (N > 16384 && N < 24576)) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 128 && N < 24576) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 128) return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 256 && N <= 2560) return kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
-  if (M <= 192 && N <= 6592) return kEntry_128x64_1x1x1_Coop_Tma_StreamK;
-  if (M <= 192) return kEntry_256x64_1x1x1_Coop_Tma_StreamK;
-  if (M <= 256 && (N > 24576 || (N > 8448 && N < 11264))) return kEntry_128x256_2x1x1_Coop_Tma_StreamK;
-  if (M <= 256) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 320 && N <= 3328) return kEntry_128x64_1x1x1_Coop_Tma_StreamK;
-  if (M <= 320 && N <= 4224) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 320 && K <= 4608) return kEntry_256x64_1x1x1_Coop_Tma_StreamK;
-  if (M <= 320) return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 512 && (N <= 4224 || (N > 8448 && N < 12288))) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 512 && N <= 6592) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 512) return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 640 && (N <= 3328 || (N > 4864 && K <= 7680))) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 640 && N <= 4864) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 1024 && (N <= 2560 || (N > 4224 && N <= 6592))) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
-  if (M <= 1500 && (N > 1408 && N <= 3328)) return kEntry_192x128_1x1x1_Coop_Tma_StreamK;
-  if (N <= 3328) return kEntry_128x128_1x1x1_Coop_Tma_StreamK;
-  return kEntry_256x128_1x1x1_Coop_Tma_StreamK;
+static_assert(kCostTerms == 9, "the generator and the cost model disagree about the terms");
+
+// Index in kSchedules, then launch, tiles, steps, busy_steps, padding, sharing, straddling, helpers, weights.
+const Candidate kCandidates1[] = {
+    { 8, { 2.696, 0.4814, 0.3391, 0.02586, 0.02044, 1.907, 0.4347, 0.06161, 0.0142 } },
+    { 9, { 1.177, 2.655, 0.2796, 0.03368, 0.01224, 0.0, 0.0, 0.0, 0.02917 } },
+    { 1, { 1.902, 1.05, 0.2414, 0.0726, 0.02141, 1.433, 0.7881, 0.1868, 0.04044 } },
+    { 10, { 2.434, 0.497, 0.3699, 0.04567, 0.09648, 1.593, 0.5821, 0.1861, 0.00692 } },
+    { 6, { 2.441, 1.283, 0.4164, 0.1461, 0.0225, 1.254, 1.093, 0.3742, 0.04567 } },
+    { 11, { 2.293, 0.6274, 0.301, 0.2428, 0.3749, 1.601, 1.03, 0.2976, 0.0 } },
+    { 3, { 1.95, 0.9543, 0.3789, 0.07249, 0.09612, 1.721, 1.355, 0.3873, 0.009886 } },
+    { 7, { 1.752, 1.343, 0.6982, 0.09916, 0.01025, 1.847, 0.7046, 0.7469, 0.01327 } },
+    { 0, { 1.531, 1.365, 0.3739, 0.31, 0.1941, 1.965, 1.452, 0.7303, 0.000873 } },
+    { 4, { 1.45, 1.327, 0.8511, 0.2005, 0.0132, 2.688, 0.7705, 0.9304, 0.009481 } },
+    { 5, { 1.291, 1.979, 1.035, 0.2734, 0.0, 2.6, 1.189, 1.489, 1.941e-05 } },
+    { 2, { 3.474, 2.262, 0.9966, 0.2893, 0.05717, 2.398, 0.3127, 1.499, 0.0 } },
+};
+
+const KernelEntry& default_schedule(int64_t M, int64_t N, int64_t K,
+                                    [[maybe_unused]] const int* resident_clusters) {
+  return *find_fastest(kSchedules, resident_clusters, kCandidates1, M, N, K);
 }
 
 }  // namespace
 
 Status mm_dispatch(const MmArgs& args) {
   const KernelEntry& schedule =
-      args.schedule != nullptr ? *args.schedule : default_schedule(args.M, args.N, args.K);
+      args.schedule != nullptr ? *args.schedule
+                               : default_schedule(args.M, args.N, args.K, args.resident_clusters);
   return launch(schedule, args);
 }
 

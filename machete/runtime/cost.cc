@@ -1,0 +1,103 @@
+#include "machete/runtime/cost.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "machete/kernel/layout.h"
+#include "machete/runtime/tiling.h"
+
+namespace machete {
+
+CostTerms count_work(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
+                     int resident_clusters) {
+  const TileParams plan = plan_tiles(kernel, m, n, k, resident_clusters);
+  const int64_t tile_steps = ceil_div(plan.k_steps, kernel.cluster_k);
+  const int64_t whole_tiles = int64_t{plan.tiles_m} * plan.tiles_n - plan.shared_tiles;
+  CostTerms work = {};
+
+  // Waves of whole tiles that fill the device, and the one that does not.
+  int64_t full_waves = ceil_div(whole_tiles, resident_clusters);
+  int64_t last_steps = tile_steps;
+  int64_t last_clusters = plan.sharers;
+  if (plan.shared_tiles > 0) {
+    last_steps = ceil_div(int64_t{plan.shared_tiles} * plan.k_steps, plan.sharers);
+    const bool straddles = plan.sharers % plan.shared_tiles != 0;
+    work[kSharing] = 1;
+    work[kStraddling] = straddles;
+    work[kHelpers] = double(ceil_div(plan.k_steps, last_steps) + straddles);
+  } else {
+    full_waves -= 1;
+    last_clusters = whole_tiles - full_waves * resident_clusters;
+  }
+  const int64_t full_steps = full_waves * tile_steps;
+  const int64_t tiles = full_waves + 1;
+  // The last row of tiles is the one with padding; a cluster meets it in every tiles_m'th tile.
+  const int64_t padded_tiles = ceil_div(tiles, plan.tiles_m);
+  const int64_t padded_tokens = int64_t{plan.tiles_m} * kernel.tile_m - m;
+
+  work[kLaunch] = 1;
+  work[kTiles] = double(tiles);
+  work[kSteps] = double(full_steps + last_steps);
+  work[kBusySteps] = double(full_steps) + double(last_steps * last_clusters) / resident_clusters;
+  work[kPadding] =
+      work[kSteps] * double(padded_tokens * padded_tiles) / double(kernel.tile_m * tiles);
+  work[kWeights] = 1e-6 * double(n) * double(k);
+  return work;
+}
+
+namespace {
+
+double dot(const CostTerms& a, const CostTerms& b) {
+  double sum = 0;
+  for (int term = 0; term < kCostTerms; ++term) sum += a[term] * b[term];
+  return sum;
+}
+
+// No launch takes less: its steps as if they could be dealt out evenly.
+double lower_bound(const KernelEntry& kernel, const CostTerms& costs, int64_t tiles, int64_t n,
+                   int64_t k, int resident_clusters) {
+  const double steps =
+      double(tiles) * double(k) / (double(kernel.stage_k) * kernel.cluster_k * resident_clusters);
+  return costs[kLaunch] + costs[kTiles] + (costs[kSteps] + costs[kBusySteps]) * steps +
+         costs[kWeights] * 1e-6 * double(n) * double(k);
+}
+
+}  // namespace
+
+const KernelEntry* find_fastest(const KernelEntry* const* schedules, const int* resident_clusters,
+                                const Candidate* candidates, int count, int64_t m, int64_t n,
+                                int64_t k) {
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  std::array<double, kMaxCandidates> bounds = {};
+  int promising = 0;
+  for (int c = 0; c < count; ++c) {
+    const int schedule = candidates[c].schedule;
+    const int resident = resident_clusters[schedule];
+    const KernelEntry& kernel = *schedules[schedule];
+    const int64_t tiles = count_tiles(kernel, m, n);
+    bounds[c] = resident > 0 && tiles <= INT32_MAX
+                    ? lower_bound(kernel, candidates[c].costs, tiles, n, k, resident)
+                    : kNever;
+    if (bounds[c] < bounds[promising]) promising = c;
+  }
+  int fastest = promising;
+  double least = kNever;
+  const auto consider = [&](int c) {
+    if (bounds[c] >= least) return;
+    const int schedule = candidates[c].schedule;
+    const CostTerms work = count_work(*schedules[schedule], m, n, k, resident_clusters[schedule]);
+    const double time = dot(candidates[c].costs, work);
+    if (time >= least) return;
+    least = time;
+    fastest = c;
+  };
+  // After the most promising one, most others need no closer look.
+  consider(promising);
+  for (int c = 0; c < count; ++c) {
+    if (c != promising) consider(c);
+  }
+  return schedules[candidates[fastest].schedule];
+}
+
+}  // namespace machete
