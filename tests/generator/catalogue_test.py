@@ -2,10 +2,18 @@
 
 import unittest
 
-from machete.generator.catalogue import _WEIGHT_ONLY_COSTS, FAMILIES
-from machete.generator.config import ImplConfig, generate_sch_sig, generate_type_option_name
+from machete.generator.catalogue import FAMILIES
+from machete.generator.config import (
+    FastestOf,
+    ImplConfig,
+    KernelSchedule,
+    generate_sch_sig,
+    generate_type_option_name,
+)
 from machete.generator.constraints import check_families
-from machete.generator.resources import resources
+from machete.generator.resources import MAX_SHARED_BYTES, resources
+
+_STREAMING = KernelSchedule.TmaWarpSpecializedStreaming
 
 
 class CatalogueTest(unittest.TestCase):
@@ -25,17 +33,24 @@ class CatalogueTest(unittest.TestCase):
             self.assertEqual(bf16.heuristic, f16.heuristic)
             self.assertEqual(bf16.schedules, f16.schedules)
 
-    def test_the_costs_are_those_of_schedules(self) -> None:
-        known = {generate_sch_sig(schedule) for family in FAMILIES for schedule in family.schedules}
-        self.assertLessEqual(set(_WEIGHT_ONLY_COSTS), known)
+    def test_the_cost_model_chooses_among_kernels_that_it_describes(self) -> None:
+        for family in FAMILIES:
+            for _, choice in family.heuristic:
+                if not isinstance(choice, FastestOf):
+                    continue
+                for schedule, _ in choice.costs:
+                    with self.subTest(f"{_name(family)} {generate_sch_sig(schedule)}"):
+                        self.assertNotEqual(schedule.kernel_schedule, _STREAMING)
 
     def test_every_schedule_keeps_loads_in_flight(self) -> None:
         for family in FAMILIES:
             for schedule in family.schedules:
+                if schedule.kernel_schedule is _STREAMING:
+                    continue  # takes its stages at run time: tests/runtime/streaming_tiling_test.cc
                 with self.subTest(generate_sch_sig(schedule)):
                     taken = resources(family.types, schedule)
-                    self.assertGreater(taken.shared_bytes, 180 * 1024)
-                    self.assertLessEqual(taken.shared_bytes, 227 * 1024)
+                    self.assertGreater(taken.shared_bytes, 0.75 * MAX_SHARED_BYTES)
+                    self.assertLessEqual(taken.shared_bytes, MAX_SHARED_BYTES)
 
 
 def _name(family: ImplConfig) -> str:

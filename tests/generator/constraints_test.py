@@ -5,9 +5,16 @@ import unittest
 from collections.abc import Sequence
 from typing import Any
 
-from examples import COOPERATIVE, FAMILY, SLICED_K, TYPES
+from examples import COOPERATIVE, FAMILY, SLICED_K, STREAMING, TYPES
 
-from machete.generator.config import FastestOf, ImplConfig, KernelSchedule, TileScheduler
+from machete.generator.config import (
+    EpilogueSchedule,
+    FastestOf,
+    ImplConfig,
+    KernelSchedule,
+    ScheduleConfig,
+    TileScheduler,
+)
 from machete.generator.constraints import check_families
 from machete.generator.costs import COST_TERMS
 from machete.generator.datatypes import DataType
@@ -26,8 +33,8 @@ def _with_types(**changes: Any) -> ImplConfig:
     return dataclasses.replace(FAMILY, types=dataclasses.replace(TYPES, **changes))
 
 
-def _with_schedule(**changes: Any) -> ImplConfig:
-    schedule = dataclasses.replace(COOPERATIVE, **changes)
+def _with_schedule(original: ScheduleConfig = COOPERATIVE, **changes: Any) -> ImplConfig:
+    schedule = dataclasses.replace(original, **changes)
     return ImplConfig(TYPES, (schedule,), ((None, schedule),))
 
 
@@ -86,7 +93,8 @@ _SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     (
         {"tile_shape_mn": (128, 512)},
         "family bf16_u4b8, schedule 128x512_1x1x1_Coop_Tma_StreamK: "
-        "tile_shape_mn tokens = 512; allowed: 16, 32, 64, 96, 128, 192, 256",
+        "tile_shape_mn tokens = 512; "
+        "allowed with kernel_schedule = TmaWarpSpecializedCooperative: 16, 32, 64, ",
     ),
     (
         {"tile_shape_mn": (64, 128)},
@@ -113,11 +121,17 @@ _SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     (
         {"kernel_schedule": "KernelTmaWarpSpecializedPingpong"},
         "kernel_schedule = 'KernelTmaWarpSpecializedPingpong'; "
-        "allowed: TmaWarpSpecializedCooperative, TmaWarpSpecializedSlicedK",
+        "allowed: TmaWarpSpecializedCooperative, TmaWarpSpecializedSlicedK, "
+        "TmaWarpSpecializedStreaming",
     ),
     (
         {"epilogue_schedule": None},
-        "epilogue_schedule = None; allowed: TmaWarpSpecialized",
+        "epilogue_schedule = None; allowed: TmaWarpSpecialized, NoSmemWarpSpecialized",
+    ),
+    (
+        {"epilogue_schedule": EpilogueSchedule.NoSmemWarpSpecialized},
+        "epilogue_schedule = NoSmemWarpSpecialized; "
+        "allowed with kernel_schedule = TmaWarpSpecializedCooperative: TmaWarpSpecialized",
     ),
     (
         {"tile_scheduler": _COOP},
@@ -126,7 +140,8 @@ _SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     (
         {"cluster_shape_mnk": (1, 2, 1)},
         "schedule 128x128_1x2x1_Coop_Tma_StreamK: cluster_shape_mnk = 1x2x1; "
-        "allowed: 1x1x1, 2x1x1, 1x1x2, 1x1x4",
+        "allowed with kernel_schedule = TmaWarpSpecializedCooperative: "
+        "1x1x1, 1x1x2, 1x1x4, 2x1x1",
     ),
     (
         {
@@ -134,8 +149,8 @@ _SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
             "cluster_shape_mnk": (2, 1, 1),
             "kernel_schedule": _SLICED,
         },
-        "kernel_schedule = TmaWarpSpecializedSlicedK; "
-        "allowed with cluster_shape_mnk = 2x1x1: TmaWarpSpecializedCooperative",
+        "schedule 64x16_2x1x1_SlicedK_Tma_StreamK: cluster_shape_mnk = 2x1x1; "
+        "allowed with kernel_schedule = TmaWarpSpecializedSlicedK: 1x1x1, 1x1x2, 1x1x4",
     ),
     (
         {"cluster_shape_mnk": (1, 1, 2)},
@@ -167,6 +182,33 @@ _SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
         },
         "cluster_shape_mnk = 1x1x4: the partial sums take 393216 bytes; allowed: 131072, "
         "the activations' part of the pipeline",
+    ),
+]
+
+_STREAMING_MISTAKES: list[tuple[dict[str, Any], str]] = [
+    (
+        {"tile_shape_mn": (256, 32)},
+        "tile_shape_mn features = 256; allowed with kernel_schedule = TmaWarpSpecializedStreaming: "
+        "32, 64, 96, 128, 160, 192, 224",
+    ),
+    (
+        {"tile_shape_mn": (224, 32)},
+        "tile_shape_mn tokens = 32; "
+        "allowed with kernel_schedule = TmaWarpSpecializedStreaming: 8, 16",
+    ),
+    (
+        {"epilogue_schedule": EpilogueSchedule.TmaWarpSpecialized},
+        "epilogue_schedule = TmaWarpSpecialized; "
+        "allowed with kernel_schedule = TmaWarpSpecializedStreaming: NoSmemWarpSpecialized",
+    ),
+    (
+        {"cluster_shape_mnk": (1, 1, 1)},
+        "schedule 224x8_1x1x1_Stream_NoSmem_Persistent: cluster_shape_mnk = 1x1x1; "
+        "allowed with kernel_schedule = TmaWarpSpecializedStreaming: 1x1x2",
+    ),
+    (
+        {"tile_scheduler": TileScheduler.StreamK},
+        "tile_scheduler = StreamK; allowed with cluster_shape_mnk = 1x1x2: Persistent",
     ),
 ]
 
@@ -236,6 +278,11 @@ class ConstraintsTest(unittest.TestCase):
             with self.subTest(changes):
                 self.assertIn(message, _refusal([_with_schedule(**changes)]))
 
+    def test_streaming_schedules(self) -> None:
+        for changes, message in _STREAMING_MISTAKES:
+            with self.subTest(changes):
+                self.assertIn(message, _refusal([_with_schedule(STREAMING, **changes)]))
+
     def test_heuristics(self) -> None:
         for branches, message in _HEURISTIC_MISTAKES:
             with self.subTest(branches):
@@ -291,6 +338,10 @@ class ConstraintsTest(unittest.TestCase):
         for change in changes:
             with self.subTest(change):
                 self.assertEqual(_refusal([_with_schedule(**change)]), "accepted")
+        for tile in ((32, 8), (224, 8), (224, 16)):
+            with self.subTest(tile):
+                family = _with_schedule(STREAMING, tile_shape_mn=tile)
+                self.assertEqual(_refusal([family]), "accepted")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,14 @@ SLICED_K = dataclasses.replace(
     kernel_schedule=KernelSchedule.TmaWarpSpecializedSlicedK,
 )
 
+STREAMING = ScheduleConfig(
+    tile_shape_mn=(224, 8),
+    cluster_shape_mnk=(1, 1, 2),
+    kernel_schedule=KernelSchedule.TmaWarpSpecializedStreaming,
+    epilogue_schedule=EpilogueSchedule.NoSmemWarpSpecialized,
+    tile_scheduler=TileScheduler.Persistent,
+)
+
 FAMILY = ImplConfig(
     types=TYPES,
     schedules=(SLICED_K, COOPERATIVE),

@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
+import re
 import tempfile
 import time
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from examples import COOPERATIVE, FAMILY, SLICED_K
+from examples import COOPERATIVE, FAMILY, SLICED_K, STREAMING
 
 from machete.generator.catalogue import FAMILIES
 from machete.generator.config import FastestOf, ImplConfig
@@ -95,6 +96,28 @@ class RenderTest(unittest.TestCase):
             "cute::SM90::GMMA::MMA_64x16x16_F32F16F16_RS<",
             shards["impl_64x16_1x1x1_SlicedK_Tma_StreamK.cu"],
         )
+
+    def test_a_shard_includes_its_kernel_alone(self) -> None:
+        family = dataclasses.replace(FAMILY, schedules=(*FAMILY.schedules, STREAMING))
+        shards = render_family(family)
+        for shard, kernel in (
+            ("impl_128x128_1x1x1_Coop_Tma_StreamK.cu", "gemm"),
+            ("impl_64x16_1x1x1_SlicedK_Tma_StreamK.cu", "gemm"),
+            ("impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu", "streaming"),
+        ):
+            with self.subTest(shard):
+                includes = re.findall('#include "(.*)"', shards[shard])
+                self.assertEqual(includes, [f"machete/kernel/{kernel}_entry.cuh"])
+
+    def test_a_streaming_shard_says_no_more_than_its_kernel_reads(self) -> None:
+        family = ImplConfig(FAMILY.types, (STREAMING,), ((None, STREAMING),))
+        shard = render_family(family)["impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu"]
+        _, _, schedule = shard.partition("struct Schedule_")
+        self.assertEqual(
+            re.findall(r"constexpr \w+ (\w+) = (\w+);", schedule),
+            [("kTileN", "224"), ("kTileM", "8")],
+        )
+        self.assertNotIn("GMMA", shard)
 
     def test_all_families_take_less_than_a_second(self) -> None:
         start = time.process_time()

@@ -1,0 +1,26 @@
+// Written by machete.generator from the catalogue: do not edit.
+#include "machete/kernel/streaming_entry.cuh"
+
+namespace machete::bf16_u4b8 {
+
+struct Types {
+  static constexpr DataType kA = DataType::kBF16;
+  static constexpr DataType kB = DataType::kU4B8;
+  static constexpr DataType kGroupScale = DataType::kBF16;
+  static constexpr DataType kGroupZeropoint = DataType::kVoid;
+  static constexpr DataType kChannelScale = DataType::kVoid;
+  static constexpr DataType kTokenScale = DataType::kVoid;
+  static constexpr DataType kOut = DataType::kBF16;
+  static constexpr DataType kAccumulator = DataType::kF32;
+};
+
+struct Schedule_224x8_1x1x2_Stream_NoSmem_Persistent {
+  static constexpr int kTileN = 224;  // output features
+  static constexpr int kTileM = 8;  // tokens
+};
+
+extern const KernelEntry kEntry_224x8_1x1x2_Stream_NoSmem_Persistent;
+const KernelEntry kEntry_224x8_1x1x2_Stream_NoSmem_Persistent =
+    make_kernel_entry<Types, Schedule_224x8_1x1x2_Stream_NoSmem_Persistent>("224x8_1x1x2_Stream_NoSmem_Persistent");
+
+}  // namespace machete::bf16_u4b8

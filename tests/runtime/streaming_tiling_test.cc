@@ -1,0 +1,180 @@
+// How the streaming kernel's products are dealt out: every feature once, within what a CTA has.
+// Walks the slices as StreamingWalk of machete/kernel/streaming.cuh does.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "machete/kernel/streaming.h"
+#include "machete/runtime/tiling.h"
+
+namespace machete {
+namespace {
+
+constexpr int kTileN[] = {32, 96, 224};
+constexpr int kTileM[] = {8, 16};
+constexpr int kBits[] = {4, 8};
+constexpr int kGroupsPerBlock[] = {1, 2};
+constexpr int64_t kM[] = {1, 8, 9, 16, 17, 100, 513};
+constexpr int64_t kN[] = {8,    16,   24,    200,   1008,  2056,  3584,  4096,
+                          4104, 6144, 10240, 14784, 14792, 28672, 57344, 200000};
+constexpr int64_t kK[] = {16, 128, 272, 4096, 4112, 28672};
+constexpr int kResident[] = {1, 7, 8, 61, 66};
+
+struct Problem {
+  KernelEntry kernel;
+  int bits;
+  int groups_per_block;
+  int64_t m;
+  int64_t n;
+  int64_t k;
+  int resident;
+
+  int slice_bytes() const {
+    return code_bytes_per_slice(bits) + scale_bytes_per_slice(groups_per_block);
+  }
+  int slices() const { return static_cast<int>(ceil_div(n, kSliceN)); }
+  StreamingTiles plan() const {
+    return plan_streaming_tiles(kernel, m, n, k, slice_bytes(), resident);
+  }
+};
+
+std::string describe(const Problem& p, const StreamingTiles& t) {
+  return std::to_string(p.bits) + " bits, " + std::to_string(p.groups_per_block) +
+         " groups a block, tile " + std::to_string(p.kernel.tile_n) + " x " +
+         std::to_string(p.kernel.tile_m) + ", m = " + std::to_string(p.m) +
+         ", n = " + std::to_string(p.n) + ", k = " + std::to_string(p.k) +
+         ", resident = " + std::to_string(p.resident) + ": " + std::to_string(t.pairs) +
+         " pairs of " + std::to_string(t.pair_slices) + " slices, " + std::to_string(t.extra) +
+         " of one more, " + std::to_string(t.passes) + " passes of " +
+         std::to_string(t.pass_slices) + ", " + std::to_string(t.warps_n) + " x " +
+         std::to_string(t.warps_k) + " warps, " + std::to_string(t.stages) + " stages";
+}
+
+template <class Function>
+void for_each_problem(Function function) {
+  KernelEntry kernel = {};
+  kernel.name = "";
+  kernel.schedule = KernelSchedule::kStreaming;
+  kernel.cluster_n = 1;
+  kernel.cluster_k = 2;
+  for (const int tile_n : kTileN) {
+    for (const int tile_m : kTileM) {
+      kernel.tile_n = tile_n;
+      kernel.tile_m = tile_m;
+      for (const int bits : kBits) {
+        for (const int groups : kGroupsPerBlock) {
+          for (const int64_t m : kM) {
+            for (const int64_t n : kN) {
+              for (const int64_t k : kK) {
+                for (const int resident : kResident) {
+                  function(Problem{kernel, bits, groups, m, n, k, resident});
+                  if (::testing::Test::HasFatalFailure()) return;
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// The first broken rule, or nothing; counts the passes that have no slices.
+std::optional<std::string> walk(const Problem& p, const StreamingTiles& tiles, int* empty) {
+  int next = 0;  // slices up to here have been worked on
+  for (int pair = 0; pair < tiles.pairs; ++pair) {
+    const int pair_begin = pair * tiles.pair_slices + std::min(pair, tiles.extra);
+    const int pair_end = pair_begin + tiles.pair_slices + (pair < tiles.extra);
+    for (int pass = 0; pass < tiles.passes; ++pass) {
+      const int begin = pair_begin + pass * tiles.pass_slices;
+      const int end = std::min(begin + tiles.pass_slices, pair_end);
+      const auto broken = [&](const char* rule) {
+        return std::string(rule) + ": pair " + std::to_string(pair) + ", pass " +
+               std::to_string(pass) + ", slices " + std::to_string(begin) + " to " +
+               std::to_string(end);
+      };
+      if (begin != next) return broken("slices left out, repeated or out of order");
+      if (end < begin) return broken("a pass that ends before it begins");
+      if (end == begin && pass == 0) return broken("a pair without work");
+      if ((end - begin) * kSliceN > p.kernel.tile_n) return broken("wider than the tile");
+      if (end - begin > tiles.warps_n * kWarpSlices) return broken("slices without a warp");
+      *empty += end == begin;
+      next = end;
+    }
+    if (next != pair_end) return "pair " + std::to_string(pair) + " leaves slices out";
+  }
+  if (next != p.slices()) return std::to_string(next) + " slices";
+  return std::nullopt;
+}
+
+TEST(StreamingTiling, DealsOutEverySliceOnce) {
+  int empty = 0;
+  int64_t total = 0;
+  for_each_problem([&](const Problem& p) {
+    const StreamingTiles tiles = p.plan();
+    const std::optional<std::string> broken = walk(p, tiles, &empty);
+    ASSERT_FALSE(broken) << *broken << "\n" << describe(p, tiles);
+    total += int64_t{tiles.pairs} * tiles.passes;
+  });
+  std::printf("passes without slices: %d of %lld\n", empty, static_cast<long long>(total));
+  // Only where others of its pairs have one slice more.
+  EXPECT_LT(empty, total / 100);
+}
+
+TEST(StreamingTiling, SharesSlicesEvenlyAmongThePairsOfTheDevice) {
+  for_each_problem([](const Problem& p) {
+    const StreamingTiles tiles = p.plan();
+    ASSERT_EQ(tiles.pairs, std::min(p.slices(), p.resident)) << describe(p, tiles);
+    ASSERT_EQ(tiles.pair_slices, p.slices() / tiles.pairs) << describe(p, tiles);
+    ASSERT_EQ(tiles.extra, p.slices() % tiles.pairs) << describe(p, tiles);
+  });
+}
+
+TEST(StreamingTiling, CoversTheTokensAndNoMore) {
+  for_each_problem([](const Problem& p) {
+    const StreamingTiles tiles = p.plan();
+    ASSERT_GE(int64_t{tiles.tiles_m} * p.kernel.tile_m, p.m) << describe(p, tiles);
+    ASSERT_LT((int64_t{tiles.tiles_m} - 1) * p.kernel.tile_m, p.m) << describe(p, tiles);
+  });
+}
+
+TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
+  int widest = 0;
+  for_each_problem([&](const Problem& p) {
+    const StreamingTiles tiles = p.plan();
+    ASSERT_GE(tiles.warps_n, 1) << describe(p, tiles);
+    ASSERT_GE(tiles.warps_k, 1) << describe(p, tiles);
+    ASSERT_LE(tiles.warps_n * tiles.warps_k, kMaxStreamingWarps) << describe(p, tiles);
+    // One is multiplied while another is on its way.
+    ASSERT_GE(tiles.stages, 2 * tiles.warps_k) << describe(p, tiles);
+    ASSERT_EQ(tiles.stages % tiles.warps_k, 0) << describe(p, tiles);
+    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.slice_bytes(),
+                                                    tiles.warps_n, tiles.warps_k, tiles.stages);
+    ASSERT_LE(memory.total, kMaxStreamingBytes) << describe(p, tiles);
+    widest = std::max(widest, memory.total);
+  });
+  std::printf("at most %d of %d bytes\n", widest, kMaxStreamingBytes);
+}
+
+TEST(StreamingTiling, PlacesEverythingWhereItsInstructionsWantIt) {
+  for_each_problem([](const Problem& p) {
+    const StreamingTiles tiles = p.plan();
+    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.slice_bytes(),
+                                                    tiles.warps_n, tiles.warps_k, tiles.stages);
+    // The swizzle's pattern; bulk copies and 128-bit accesses; mbarriers.
+    ASSERT_EQ(memory.activation_bytes % 1024, 0) << describe(p, tiles);
+    ASSERT_EQ(memory.weights % 16, 0) << describe(p, tiles);
+    ASSERT_EQ(memory.weight_bytes % 16, 0) << describe(p, tiles);
+    ASSERT_EQ(memory.partials % 16, 0) << describe(p, tiles);
+    ASSERT_EQ(memory.exchange % 16, 0) << describe(p, tiles);
+    ASSERT_EQ(memory.exchange_bytes % 16, 0) << describe(p, tiles);
+    ASSERT_EQ(memory.barriers % 8, 0) << describe(p, tiles);
+  });
+}
+
+}  // namespace
+}  // namespace machete
