@@ -130,13 +130,15 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
       reinterpret_cast<float4*>(static_cast<uint8_t*>(tensors.workspace) + kFlagsBytes);
   params.m = static_cast<int>(args.M);
   const int part = kernel.tile_m / kernel.cluster_n;
-  const int rest = static_cast<int>(args.M % part);
+  // Whole groups of eight tokens, the last one padded.
+  const int64_t tokens = ceil_div(args.M, 8) * 8;
+  const int rest = static_cast<int>(tokens % part);
   ActivationMaps activations = {};
   CUtensorMap output;
   Status status;
-  if (args.M >= part) status = encode_activations(args, part, &activations.whole);
+  if (tokens >= part) status = encode_activations(args, part, &activations.whole);
   if (status.ok() && rest > 0) {
-    status = encode_activations(args, static_cast<int>(ceil_div(rest, 8) * 8), &activations.rest);
+    status = encode_activations(args, rest, &activations.rest);
   }
   if (!status.ok()) return status;
   status = encode(args.encode_tensor_map, args.desc->types.out, "out", tensors.out, args.M, args.N,
