@@ -1,5 +1,5 @@
 // Fewer SMs than the plan expects (green contexts, MPS): CTAs that wait for each other's partial
-// sums must not wait for one that has no SM to run on.
+// sums must not wait for one that has no SM to run on, also where the next run's are about to start.
 #include <cuda.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -68,22 +68,28 @@ TEST_P(FewSmsTest, EveryScheduleFinishes) {
   schedules.resize(supported_schedules(desc, schedules.data(), 64));
   alarm(60);  // a deadlock ends the test
   for (const char* schedule : schedules) {
-    SCOPED_TRACE(schedule);
-    PlanOptions options;
-    options.schedule = schedule;
-    Plan plan;  // for the whole device
-    ASSERT_TRUE(Plan::create(desc, options, &plan).ok());
-    for (const int64_t m : {int64_t{1}, kM}) {
-      Buffer workspace(plan.workspace_size(m));
-      workspace.fill(0);
-      Buffer out(m * desc.n * 2);
-      out.fill(0xff);
-      check(cudaDeviceSynchronize(), "set-up");
-      const Status status = plan.run(run_args(problem, packed, out, workspace, m), stream);
-      ASSERT_TRUE(status.ok()) << status.message();
-      check(cudaDeviceSynchronize(), "the kernel");
-      EXPECT_LE(relative_error(out.get(), desc.types.out, ref.get<double>(), m, desc.n, desc.n),
-                tolerance(desc.types.out));
+    for (const bool dependent : {false, true}) {
+      SCOPED_TRACE(std::string(schedule) + (dependent ? ", dependent launch" : ""));
+      PlanOptions options;
+      options.schedule = schedule;
+      options.programmatic_dependent_launch = dependent;
+      Plan plan;  // for the whole device
+      ASSERT_TRUE(Plan::create(desc, options, &plan).ok());
+      for (const int64_t m : {int64_t{1}, int64_t{16}, kM}) {
+        SCOPED_TRACE("m = " + std::to_string(m));
+        Buffer workspace(plan.workspace_size(m));
+        workspace.fill(0);
+        Buffer out(m * desc.n * 2);
+        out.fill(0xff);
+        check(cudaDeviceSynchronize(), "set-up");
+        for (int run = 0; run < (dependent ? 5 : 1); ++run) {
+          const Status status = plan.run(run_args(problem, packed, out, workspace, m), stream);
+          ASSERT_TRUE(status.ok()) << status.message();
+        }
+        check(cudaDeviceSynchronize(), "the kernel");
+        EXPECT_LE(relative_error(out.get(), desc.types.out, ref.get<double>(), m, desc.n, desc.n),
+                  tolerance(desc.types.out));
+      }
     }
   }
   alarm(0);

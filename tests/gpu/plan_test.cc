@@ -56,6 +56,13 @@ struct Layer {
 
 // A schedule whose tiles leave a partial wave on these layers, so that CTAs share tiles.
 constexpr const char* kStreamK = "128x64_1x1x1_Coop_Tma_StreamK";
+// One of the other kernel.
+constexpr const char* kStreaming = "224x8_1x1x2_Stream_NoSmem_Persistent";
+
+// What both kernels must do, by a schedule of each.
+class EachKernelTest : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Schedules, EachKernelTest, ::testing::Values(kStreamK, kStreaming),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST(PlanTest, RefusesInWords) {
   const Layer layer(make_desc(512, 1024, 128), 64);
@@ -105,11 +112,11 @@ TEST(PlanTest, NoTokensDoNothing) {
   EXPECT_TRUE(layer.plan.run(RunArgs(), nullptr).ok());
 }
 
-TEST(PlanTest, KeepsToItsColumns) {
+TEST_P(EachKernelTest, KeepsToItsColumns) {
   const ProblemDesc desc = make_desc(1384, 1024, 128);
   constexpr int64_t kM = 130;
   constexpr int64_t kLdo = 1408;
-  const Layer layer(desc, kM);
+  const Layer layer(desc, kM, GetParam());
   Buffer out(kM * kLdo * 2);
   out.fill(0xff);
   Buffer workspace(layer.plan.workspace_size(kM));
@@ -129,8 +136,8 @@ TEST(PlanTest, KeepsToItsColumns) {
   }
 }
 
-TEST(PlanTest, ReadsStridedActivations) {
-  const Layer layer(make_desc(512, 1024, 128), 64);
+TEST_P(EachKernelTest, ReadsStridedActivations) {
+  const Layer layer(make_desc(512, 1024, 128), 64, GetParam());
   // The same activations in rows of 2048.
   Buffer a(64 * 2048 * 2);
   a.fill(0xff);
@@ -149,9 +156,9 @@ TEST(PlanTest, ReadsStridedActivations) {
   EXPECT_LE(layer.error(out, 64), tolerance(kType));
 }
 
-TEST(PlanTest, AnswersForeignWeightsWithNaN) {
+TEST_P(EachKernelTest, AnswersForeignWeightsWithNaN) {
   const ProblemDesc desc = make_desc(512, 1024, 128);
-  const Layer layer(desc, 16);
+  const Layer layer(desc, 16, GetParam());
   const Layer other(make_desc(512, 1024, 64), 16);
   EXPECT_TRUE(check_prepacked(desc, layer.packed.get(), nullptr).ok());
   const Status status = check_prepacked(desc, other.packed.get(), nullptr);
@@ -178,8 +185,8 @@ TEST(PlanTest, AnswersForeignWeightsWithNaN) {
   EXPECT_EQ(check_prepacked(desc, empty.get(), nullptr).code(), StatusCode::kMismatch);
 }
 
-TEST(PlanTest, RunsInAGraphAgainAndAgain) {
-  const Layer layer(make_desc(4096, 4096, 128), 64, kStreamK);
+TEST_P(EachKernelTest, RunsInAGraphAgainAndAgain) {
+  const Layer layer(make_desc(4096, 4096, 128), 64, GetParam());
   Buffer out(64 * 4096 * 2);
   Buffer workspace(layer.plan.workspace_size(64));
   workspace.fill(0);
@@ -208,30 +215,58 @@ TEST(PlanTest, RunsInAGraphAgainAndAgain) {
   check(cudaStreamDestroy(stream), "cudaStreamDestroy");
 }
 
-TEST(PlanTest, OnePlanServesThreadsAndStreams) {
-  const Layer layer(make_desc(4096, 4096, 128), 64, kStreamK);
+// The errors of threads that run a plan again and again, each with a stream, an output and a
+// workspace of its own; without bound where a run was refused.
+std::vector<double> run_in_threads(const Layer& layer, const std::vector<Plan>& plans, int64_t m) {
   std::vector<std::thread> threads;
-  std::vector<double> errors(4, HUGE_VAL);
-  for (size_t i = 0; i < errors.size(); ++i) {
-    threads.emplace_back([&layer, &errors, i] {
+  std::vector<double> errors(plans.size(), HUGE_VAL);
+  for (size_t i = 0; i < plans.size(); ++i) {
+    threads.emplace_back([&layer, &plan = plans[i], &error = errors[i], m] {
       cudaStream_t stream;
       check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
-      Buffer out(64 * 4096 * 2);
+      Buffer out(m * layer.problem.desc.n * 2);
       out.fill(0xff);
-      Buffer workspace(layer.plan.workspace_size(64));
+      Buffer workspace(plan.workspace_size(m));
       workspace.fill(0);
       check(cudaDeviceSynchronize(), "set-up");
       bool ok = true;
       for (int run = 0; run < 50; ++run) {
-        ok = ok && layer.plan.run(layer.args(out, workspace, 64), stream).ok();
+        ok = ok && plan.run(layer.args(out, workspace, m), stream).ok();
       }
       check(cudaStreamSynchronize(stream), "the kernels");
-      if (ok) errors[i] = layer.error(out, 64);
+      if (ok) error = layer.error(out, m);
       check(cudaStreamDestroy(stream), "cudaStreamDestroy");
     });
   }
   for (std::thread& thread : threads) thread.join();
-  for (const double error : errors) EXPECT_LE(error, tolerance(kType));
+  return errors;
+}
+
+TEST_P(EachKernelTest, OnePlanServesThreadsAndStreams) {
+  const Layer layer(make_desc(4096, 4096, 128), 64, GetParam());
+  for (const double error : run_in_threads(layer, std::vector<Plan>(4, layer.plan), 64)) {
+    EXPECT_LE(error, tolerance(kType));
+  }
+}
+
+// CTAs of one stream's kernel are between those of another's.
+TEST(PlanTest, SchedulesOfAllKindsRunAtOnce) {
+  const ProblemDesc desc = make_desc(4096, 4096, 128);
+  const Layer layer(desc, 40);
+  std::vector<Plan> plans;
+  for (const bool dependent : {false, true}) {
+    for (const char* schedule : {kStreamK, kStreaming, "224x16_1x1x2_Stream_NoSmem_Persistent"}) {
+      PlanOptions options;
+      options.schedule = schedule;
+      options.programmatic_dependent_launch = dependent;
+      plans.emplace_back();
+      const Status status = Plan::create(desc, options, &plans.back());
+      ASSERT_TRUE(status.ok()) << status.message();
+    }
+  }
+  for (const double error : run_in_threads(layer, plans, 40)) {
+    EXPECT_LE(error, tolerance(kType));
+  }
 }
 
 }  // namespace

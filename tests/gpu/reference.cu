@@ -91,6 +91,11 @@ __global__ void __launch_bounds__(256)
   }
 }
 
+__global__ void flip_signs(uint16_t* values, size_t count) {
+  const size_t i = blockIdx.x * size_t{blockDim.x} + threadIdx.x;
+  if (i < count) values[i] ^= 0x8000;
+}
+
 template <class T>
 __global__ void square_sums(const T* out, const double* ref, int64_t m, int64_t n, int64_t ldo,
                             double* sums) {
@@ -172,6 +177,11 @@ void reference(const Problem& problem, double* out) {
   } else {
     reference_of<__half>(problem, out);
   }
+}
+
+void negate(void* values, size_t count, cudaStream_t stream) {
+  flip_signs<<<ctas(count), kThreads, 0, stream>>>(static_cast<uint16_t*>(values), count);
+  check(cudaGetLastError(), "flipping signs");
 }
 
 double relative_error(const void* out, DataType type, const double* ref, int64_t m, int64_t n,
