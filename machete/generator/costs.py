@@ -15,7 +15,6 @@ COST_TERMS = (
     "tiles",
     "steps",
     "busy_steps",
-    "padding",
     "sharing",
     "straddling",
     "helpers",

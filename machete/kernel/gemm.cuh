@@ -63,11 +63,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
                               (Shape::kSlicedK ? 0 : warpgroup * Shape::kConsumerBlocks);
       epilogue.prefetch(first_block);
       typename Epilogue<Types, Shape>::Accumulators accumulators;
-      if (params.groups_per_block == 1) {
-        consumer.template multiply<false>(segment, accumulators);
-      } else {
-        consumer.template multiply<true>(segment, accumulators);
-      }
+      consumer.multiply(segment, accumulators);
 
       bool whole = true;  // this warpgroup holds the sum over all of K
       if constexpr (Shape::kSlicedK) whole = reduction.within_cta(accumulators);

@@ -124,7 +124,10 @@ class Consumer {
 
   __device__ __forceinline__ Consumer(const GemmParams& params, uint32_t shared,
                                       Pipeline<Shape> pipeline, int warpgroup, int warp, int lane)
-      : pipeline_(pipeline), lane_(lane), block_bytes_(kSlices * params.slice_bytes) {
+      : pipeline_(pipeline),
+        lane_(lane),
+        block_bytes_(kSlices * params.slice_bytes),
+        two_groups_(params.groups_per_block > 1) {
     const int first_block = Shape::kSlicedK ? 0 : warpgroup * kBlocks;
     const int k_block = Shape::kSlicedK ? warpgroup : 0;
     codes_ = shared + Shape::kWeightsOffset +
@@ -137,9 +140,7 @@ class Consumer {
 
   // A unit is 64 features x 64 input features: 16 fragment registers, four wgmma. While the tensor
   // cores work on one unit the next is dequantised into the other set of registers; an even number
-  // of units a stage keeps that choice static, else ptxas serialises the MMAs. kTwoGroups: a block
-  // has two groups along K.
-  template <bool kTwoGroups>
+  // of units a stage keeps that choice static, else ptxas serialises the MMAs.
   __device__ __forceinline__ void multiply(const Segment& segment, Accumulators& accumulators) {
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
@@ -161,7 +162,7 @@ class Consumer {
       for (int u = 0; u < kUnits; ++u) {
         const int b = u % kBlocks;
         const int half = u / kBlocks;
-        if (kTwoGroups && u == kBlocks) load_scales(dequantise, scale_bytes_per_slice(1));
+        if (u == kBlocks && two_groups_) load_scales(dequantise, scale_bytes_per_slice(1));
         uint32_t (&fragment)[16] = fragments[u & 1];
 #pragma unroll
         for (int j = 0; j < 4; ++j) dequantise[b](codes[u] + kWords * j, fragment + 4 * j);
@@ -230,6 +231,7 @@ class Consumer {
   const Pipeline<Shape> pipeline_;
   const int lane_;
   const int block_bytes_;
+  const bool two_groups_;  // in a block, along K
   uint32_t codes_;  // shared-memory addresses in stage 0
   uint32_t scales_;
   uint32_t activations_;

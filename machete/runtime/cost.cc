@@ -32,16 +32,11 @@ CostTerms count_work(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
   }
   const int64_t full_steps = full_waves * tile_steps;
   const int64_t tiles = full_waves + 1;
-  // The last row of tiles is the one with padding; a cluster meets it in every tiles_m'th tile.
-  const int64_t padded_tiles = ceil_div(tiles, plan.tiles_m);
-  const int64_t padded_tokens = int64_t{plan.tiles_m} * kernel.tile_m - m;
 
   work[kLaunch] = 1;
   work[kTiles] = double(tiles);
   work[kSteps] = double(full_steps + last_steps);
   work[kBusySteps] = double(full_steps) + double(last_steps * last_clusters) / resident_clusters;
-  work[kPadding] =
-      work[kSteps] * double(padded_tokens * padded_tiles) / double(kernel.tile_m * tiles);
   work[kWeights] = 1e-6 * double(n) * double(k);
   return work;
 }

@@ -15,7 +15,6 @@ enum CostTerm {
   kTiles,       // its tiles
   kSteps,       // its K steps
   kBusySteps,   // the same, each in proportion to the part of the device that is at work
-  kPadding,     // its K steps, in proportion to the tokens of their tiles that are past the last
   kSharing,     // 1 if tiles are shared along K
   kStraddling,  // 1 if shares do not line up with tiles, so that a cluster works on parts of two
   kHelpers,     // clusters whose partial sums it collects

@@ -6,7 +6,8 @@ LEAST_TOKENS = 17
 # How much slower than the fastest schedule the chosen one may be, by weights; there is a table for
 # each.
 MOST_REGRET = {
-    "u4b8": "0.40",
+    "u4b8": "0.15",
+    "u8b128": "0.15",
 }
 
 def table(weights):
