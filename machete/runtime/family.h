@@ -25,10 +25,7 @@ struct MmArgs {
   const KernelEntry* schedule;   // null: by heuristic
   ScheduleList schedules;        // of the family
   const int* resident_clusters;  // for each of them
-  void* const* functions;        // CUfunction of each of them
   void* encode_tensor_map;       // cuTensorMapEncodeTiled
-  void* launch_kernel;           // cuLaunchKernelEx
-  int device;                    // the current one
   bool dependent_launch;         // programmatic
   cudaStream_t stream;
 };

@@ -32,10 +32,10 @@ Status encode(void* encode_tensor_map, DataType type, const char* name, const vo
                          static_cast<long long>(stride), result);
 }
 
-int index_of(const KernelEntry& kernel, const MmArgs& args) {
+int resident_clusters(const KernelEntry& kernel, const MmArgs& args) {
   int index = 0;
   while (args.schedules.entries[index] != &kernel) ++index;
-  return index;
+  return args.resident_clusters[index];
 }
 
 WeightParams weight_params(const MmArgs& args, int64_t tiles_m) {
@@ -63,39 +63,25 @@ Status encode_activations(const MmArgs& args, int box_m, CUtensorMap* map) {
                 args.tensors.lda, box_m, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, map);
 }
 
-// By the driver, since the runtime looks the kernel up in every call.
 Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, int clusters, int threads,
                        int shared_bytes, void** parameters) {
   const unsigned cluster = kernel.cluster_n * kernel.cluster_k;
-  CUlaunchAttribute attributes[2] = {};
-  attributes[0].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
-  attributes[0].value.clusterDim = {cluster, 1, 1};
-  attributes[1].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
-  attributes[1].value.programmaticStreamSerializationAllowed = 1;
-  CUlaunchConfig config = {};
-  config.gridDimX = clusters * cluster;
-  config.gridDimY = config.gridDimZ = 1;
-  config.blockDimX = threads;
-  config.blockDimY = config.blockDimZ = 1;
-  config.sharedMemBytes = shared_bytes;
-  config.hStream = args.stream;
+  cudaLaunchAttribute attributes[2] = {};
+  attributes[0].id = cudaLaunchAttributeClusterDimension;
+  attributes[0].val.clusterDim = {cluster, 1, 1};
+  attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[1].val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(clusters * cluster);
+  config.blockDim = dim3(threads);
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = args.stream;
   config.attrs = attributes;
   config.numAttrs = args.dependent_launch ? 2 : 1;
-  const auto launch_kernel = reinterpret_cast<decltype(&cuLaunchKernelEx)>(args.launch_kernel);
-  const auto function = static_cast<CUfunction>(args.functions[index_of(kernel, args)]);
-  CUresult result = launch_kernel(&config, function, parameters, nullptr);
-  if (result == CUDA_ERROR_INVALID_CONTEXT) {
-    // The first CUDA call of this thread that needs a context; the runtime makes it current.
-    const cudaError_t error = cudaSetDevice(args.device);
-    if (error != cudaSuccess) {
-      return Status::failure(StatusCode::kCudaError, "cudaSetDevice: %s",
-                             cudaGetErrorString(error));
-    }
-    result = launch_kernel(&config, function, parameters, nullptr);
-  }
-  if (result == CUDA_SUCCESS) return Status();
-  return Status::failure(StatusCode::kCudaError, "launching schedule %s: cuLaunchKernelEx: %d",
-                         kernel.name, result);
+  const cudaError_t error = cudaLaunchKernelExC(&config, kernel.function, parameters);
+  if (error == cudaSuccess) return Status();
+  return Status::failure(StatusCode::kCudaError, "launching schedule %s: %s", kernel.name,
+                         cudaGetErrorString(error));
 }
 
 Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resident) {
@@ -166,7 +152,7 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
 }  // namespace
 
 Status launch(const KernelEntry& kernel, const MmArgs& args) {
-  const int resident = args.resident_clusters[index_of(kernel, args)];
+  const int resident = resident_clusters(kernel, args);
   if (resident == 0) {
     return Status::failure(StatusCode::kUnsupported,
                            "schedule %s does not fit on this device: a cluster needs %d x %d CTAs "

@@ -176,23 +176,16 @@ Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* p
                            "device %d has compute capability %d.%d; these kernels are for 9.0",
                            made.device_, major, minor);
   }
-  for (const auto& [name, function] :
-       {std::pair("cuTensorMapEncodeTiled", &made.encode_tensor_map_),
-        std::pair("cuLaunchKernelEx", &made.launch_kernel_)}) {
-    cudaDriverEntryPointQueryResult found;
-    status = cuda_status(name, cudaGetDriverEntryPointByVersion(name, function, 12000,
-                                                                cudaEnableDefault, &found));
-    if (!status.ok()) return status;
-  }
+  cudaDriverEntryPointQueryResult found;
+  status = cuda_status(
+      "cuTensorMapEncodeTiled",
+      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &made.encode_tensor_map_, 12000,
+                                       cudaEnableDefault, &found));
+  if (!status.ok()) return status;
   for (int i = 0; i < schedules.count; ++i) {
     if (made.schedule_ >= 0 && made.schedule_ != i) continue;
-    const KernelEntry& kernel = *schedules.entries[i];
-    status = count_resident(kernel, multiprocessors, &made.resident_clusters_[i]);
+    status = count_resident(*schedules.entries[i], multiprocessors, &made.resident_clusters_[i]);
     if (!status.ok()) return status;
-    cudaFunction_t function = nullptr;
-    status = cuda_status("cudaGetFuncBySymbol", cudaGetFuncBySymbol(&function, kernel.function));
-    if (!status.ok()) return status;
-    made.functions_[i] = function;
   }
   *plan = made;
   return Status();
@@ -247,10 +240,7 @@ Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
   mm.schedule = schedule_ >= 0 ? schedules.entries[schedule_] : nullptr;
   mm.schedules = schedules;
   mm.resident_clusters = resident_clusters_;
-  mm.functions = functions_;
   mm.encode_tensor_map = encode_tensor_map_;
-  mm.launch_kernel = launch_kernel_;
-  mm.device = device_;
   mm.dependent_launch = dependent_launch_;
   mm.stream = stream;
   return family_->mm_dispatch(mm);

@@ -130,8 +130,6 @@ class Plan {
   bool dependent_launch_ = false;
   int device_ = -1;
   void* encode_tensor_map_ = nullptr;          // cuTensorMapEncodeTiled
-  void* launch_kernel_ = nullptr;              // cuLaunchKernelEx
-  void* functions_[kMaxSchedules] = {};        // CUfunction
   int resident_clusters_[kMaxSchedules] = {};  // that fit on the device at once
 };
 
