@@ -70,9 +70,9 @@ def machete_family(
         "b_group_zeropoint": b_group_zeropoint,
         "out": a if out == None else out,
     }
-    mistake = family_mistake(types, schedules, heuristic)
+    mistake = family_mistake(name, types, schedules, heuristic)
     if mistake:
-        fail("machete_family {}: {}".format(name, mistake))
+        fail(mistake)
 
     # machete/generator/described.py reads it.
     family = {

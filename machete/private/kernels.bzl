@@ -65,9 +65,9 @@ def machete_kernels(name, families, schedules = None, tags = [], **kwargs):
       tags: of the library, and of the subsets.
       **kwargs: attributes common to all rules, such as visibility.
     """
-    mistake = kernels_mistake(families, schedules)
+    mistake = kernels_mistake(name, families, schedules)
     if mistake:
-        fail("machete_kernels {}: {}".format(name, mistake))
+        fail(mistake)
     _kernels(
         name = name,
         families = [_family(name, family, schedules, tags) for family in families],

@@ -1,7 +1,7 @@
 """What is wrong with the arguments of the macros, in words, as far as it is known at loading.
 
-Each function returns the first mistake, or None; the macros put their own name and the target's before
-it. The generator finds the rest when it runs.
+Each function returns the first mistake, or None. The generator finds the rest when it runs. Functions, so
+that tests see the messages: tests/mistakes makes a table of them.
 """
 
 load(":catalogue.bzl", "DATA_TYPES", "EPILOGUE_SCHEDULES", "FAMILIES", "KERNEL_SCHEDULES", "TILE_SCHEDULERS")
@@ -16,49 +16,48 @@ _NAMES = {
     "scheduler": TILE_SCHEDULERS,
 }
 
-def _refusal(what, value, allowed):
-    return "{} = {}; allowed: {}".format(what, repr(value), allowed)
+_LONGEST = 80
 
 def _is_list(value):
     return type(value) in ["list", "tuple"]
 
-def list_mistake(attribute, values, kind = "strings"):
-    """Checks that a list is one, and not empty.
+def _is_schedule(value):
+    return type(value) == "struct" and hasattr(value, "machete_schedule")
 
-    Args:
-      attribute: the attribute that holds the list, for the message.
-      values: what should be the list.
-      kind: what it should hold, for the message.
+def _spell(value):
+    """Writes a value so that what is allowed, after it, is still read."""
+    if _is_schedule(value):
+        return "schedule({})".format(value.name)
+    text = repr(value)
+    return text[:_LONGEST] + " ..." if len(text) > _LONGEST else text
 
-    Returns:
-      A message, or None.
-    """
+def _refusal(what, value, allowed):
+    return "{} = {}; allowed: {}".format(what, _spell(value), allowed)
+
+def _list_mistake(attribute, values, kind = "strings"):
     if not _is_list(values):
         return _refusal(attribute, values, "a list of " + kind)
     if not values:
         return "{} is empty; allowed: one or more {}".format(attribute, kind)
     return None
 
-def names_mistake(attribute, names):
-    """Checks a list of names: strings, at least one, each once.
-
-    Args:
-      attribute: the attribute that holds the list, for the message.
-      names: what should be the list.
-
-    Returns:
-      A message, or None.
-    """
-    mistake = list_mistake(attribute, names)
+def _names_mistake(attribute, names):
+    mistake = _list_mistake(attribute, names)
     if mistake:
         return mistake
     seen = {}
     for name in names:
         if type(name) != "string":
-            return _refusal(attribute, names, "a list of strings")
+            return _refusal("an element of " + attribute, name, "strings")
         if name in seen:
             return "{} has {} more than once; allowed: once".format(attribute, name)
         seen[name] = True
+    return None
+
+def _name_mistake(name):
+    # What Bazel allows beyond these, the generator's command line does not.
+    if type(name) != "string" or not name or [c for c in name.elems() if not (c.isalnum() or c in "_-./")]:
+        return _refusal("name", name, "letters, digits and _ - . /")
     return None
 
 def schedules_of(family):
@@ -72,17 +71,22 @@ def schedules_of(family):
     """
     return [shard.removeprefix("impl_").removesuffix(".cu") for shard in FAMILIES[family]]
 
-def kernels_mistake(families, schedules = None):
+def kernels_mistake(name, families, schedules = None):
     """Checks the arguments of machete_kernels.
 
     Args:
+      name: the target's name.
       families: as machete_kernels has it.
       schedules: as machete_kernels has it.
 
     Returns:
       A message, or None.
     """
-    mistake = names_mistake("families", families)
+    mistake = _families_mistake(families) or _subset_mistake(name, families, schedules)
+    return "machete_kernels {}: {}".format(name, mistake) if mistake else None
+
+def _families_mistake(families):
+    mistake = _names_mistake("families", families)
     if mistake:
         return mistake
     for family in families:
@@ -91,9 +95,12 @@ def kernels_mistake(families, schedules = None):
                 family,
                 ", ".join(FAMILIES),
             )
+    return None
+
+def _subset_mistake(name, families, schedules):
     if schedules == None:
         return None
-    mistake = names_mistake("schedules", schedules)
+    mistake = _name_mistake(name) or _names_mistake("schedules", schedules)
     if mistake:
         return mistake
     for family in families:
@@ -121,7 +128,7 @@ def schedule_mistake(schedule):
     Returns:
       A message, or None.
     """
-    if type(schedule) != "struct" or not hasattr(schedule, "machete_schedule"):
+    if not _is_schedule(schedule):
         return _refusal("a schedule", schedule, "what schedule() returns")
     for field, (length, allowed) in _SHAPES.items():
         shape = getattr(schedule, field)
@@ -136,10 +143,11 @@ def schedule_mistake(schedule):
             return _refusal(field, value, ", ".join(allowed))
     return None
 
-def family_mistake(types, schedules, heuristic):
+def family_mistake(name, types, schedules, heuristic):
     """Checks the arguments of machete_family.
 
     Args:
+      name: the target's name.
       types: its arguments that are types, by name.
       schedules: as machete_family has it.
       heuristic: as machete_family has it.
@@ -147,25 +155,35 @@ def family_mistake(types, schedules, heuristic):
     Returns:
       A message, or None.
     """
+    mistake = (
+        _name_mistake(name) or
+        _types_mistake(types) or
+        _schedules_mistake(schedules) or
+        _heuristic_mistake(heuristic, schedules)
+    )
+    return "machete_family {}: {}".format(name, mistake) if mistake else None
+
+def _types_mistake(types):
     for field, type_ in types.items():
         if type_ not in DATA_TYPES:
             return _refusal(field, type_, ", ".join(DATA_TYPES))
+    return None
 
-    mistake = list_mistake("schedules", schedules, "schedules")
+def _schedules_mistake(schedules):
+    mistake = _list_mistake("schedules", schedules, "schedules")
     if mistake:
         return mistake
     for index, schedule in enumerate(schedules):
         mistake = schedule_mistake(schedule)
         if mistake:
             return "schedules[{}]: {}".format(index, mistake)
-    names = [schedule.name for schedule in schedules]
-    mistake = names_mistake("schedules", names)
-    if mistake:
-        return mistake
+    return _names_mistake("schedules", [schedule.name for schedule in schedules])
 
-    mistake = list_mistake("heuristic", heuristic, "(condition, schedule)")
+def _heuristic_mistake(heuristic, schedules):
+    mistake = _list_mistake("heuristic", heuristic, "(condition, schedule)")
     if mistake:
         return mistake
+    names = [schedule.name for schedule in schedules]
     for index, branch in enumerate(heuristic):
         mistake = _branch_mistake(branch, names, index == len(heuristic) - 1)
         if mistake:

@@ -35,20 +35,20 @@ schedule_names_test = unittest.make(_names_test_impl)
 
 def _accepted_test_impl(ctx):
     env = unittest.begin(ctx)
-    asserts.equals(env, None, kernels_mistake(FAMILIES.keys()))
-    asserts.equals(env, None, kernels_mistake(["bf16_u4b8", "//some:family", ":other"]))
+    asserts.equals(env, None, kernels_mistake("kernels", FAMILIES.keys()))
+    asserts.equals(env, None, kernels_mistake("kernels", ["bf16_u4b8", "//some:family", ":other"]))
     for family in FAMILIES:
-        asserts.equals(env, None, kernels_mistake([family], schedules_of(family)))
+        asserts.equals(env, None, kernels_mistake("kernels", [family], schedules_of(family)))
 
     # Not every family has both.
-    asserts.equals(env, None, kernels_mistake(FAMILIES.keys(), [
+    asserts.equals(env, None, kernels_mistake("kernels", FAMILIES.keys(), [
         "256x64_1x1x1_Coop_Tma_StreamK",
         "192x128_1x1x1_Coop_Tma_StreamK",
     ]))
     narrow, wide = schedule(tile = (128, 32)), schedule()
     types = {"a": "bf16", "b": "u4b8"}
     for heuristic in [[(None, wide)], [("M <= 16", narrow), [None, wide]]]:
-        asserts.equals(env, None, family_mistake(types, [narrow, wide], heuristic))
+        asserts.equals(env, None, family_mistake("own", types, [narrow, wide], heuristic))
     return unittest.end(env)
 
 accepted_test = unittest.make(_accepted_test_impl)
