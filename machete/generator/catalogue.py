@@ -49,9 +49,9 @@ def _sliced_k(tokens: int, cluster_k: int = 1) -> ScheduleConfig:
     )
 
 
-# Of sixteen that were measured, the twelve for each width whose fastest is closest to the fastest of
-# all (docs/tuning.md). Wider weights are bound by memory longer, and wide tiles for few tokens gain
-# nothing then.
+# Of sixteen that were measured, the twelve for each width whose fastest is closest to the fastest
+# of all (docs/tuning.md). Wider weights are bound by memory longer, and wide tiles for few tokens
+# gain nothing then.
 _WEIGHT_ONLY_SCHEDULES = (
     _streaming(8),
     _streaming(16),
@@ -73,6 +73,7 @@ _COSTS = {
     b: read_costs(Path(__file__).with_name(f"{b.name}_costs.csv"))
     for b in (DataType.u4b8, DataType.u8b128)
 }
+
 
 def _weight_only(a: DataType, b: DataType) -> ImplConfig:
     """16-bit activations, weights with a group scale of the same type and nothing else."""

@@ -112,7 +112,8 @@ class Dequantiser {
   uint32_t offset_[2];
 };
 
-// The factor of a RowEntry, loaded as two words; NaN where the buffer was packed for something else.
+// The factor of a RowEntry, loaded as two words; NaN where the buffer was packed for something
+// else.
 MACHETE_DEVICE float checked_factor(uint2 row, uint32_t layout_tag) {
   return __uint_as_float(row.y == layout_tag ? row.x : 0x7fffffff);
 }

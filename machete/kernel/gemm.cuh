@@ -34,7 +34,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   if (threadIdx.x == 0) pipeline.init();
   if (threadIdx.x == 32) {
     ptx::prefetch_tensor_map(params.m <= Shape::kTileM / Shape::kClusterN - 8 ? &activations.rest
-                                                                         : &activations.whole);
+                                                                              : &activations.whole);
     ptx::prefetch_tensor_map(&output);
   }
   __syncthreads();

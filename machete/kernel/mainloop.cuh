@@ -48,6 +48,8 @@ class Producer {
   }
 
  private:
+  static constexpr int kPartM = Shape::kTileM / Shape::kClusterN;  // tokens that a CTA loads
+
   // Past the edges of the matrix the last blocks are read once more: the output's tensor map drops
   // features that are not there, and activations past K arrive as zeros.
   __device__ __forceinline__ void load_weights(int step, int first_block, int block_bytes,
@@ -67,11 +69,9 @@ class Producer {
     }
   }
 
-  static constexpr int kPartM = Shape::kTileM / Shape::kClusterN;
-
   // Tokens that exist of those that a CTA loads, rounded up to the 8 of the swizzle's pattern. The
-  // copy engine could fill a tile with zeros past the last token, but takes longer for them than for
-  // data; what lies there instead only reaches results that nobody stores.
+  // copy engine could fill a tile with zeros past the last token, but takes longer for them than
+  // for data; what lies there instead only reaches results that nobody stores.
   __device__ __forceinline__ int part_tokens(int first_token, int rank) const {
     const int tokens = min(params_.m - first_token - rank * kPartM, kPartM);
     return max((tokens + 7) / 8 * 8, 0);
@@ -232,7 +232,7 @@ class Consumer {
   const int lane_;
   const int block_bytes_;
   const bool two_groups_;  // in a block, along K
-  uint32_t codes_;  // shared-memory addresses in stage 0
+  uint32_t codes_;         // shared-memory addresses in stage 0
   uint32_t scales_;
   uint32_t activations_;
   typename Pipeline<Shape>::Position at_;

@@ -179,8 +179,8 @@ MACHETE_DEVICE void store_cluster_v4(uint32_t address, const float* v) {
 // Into another CTA of the cluster; counts the bytes on a barrier there.
 MACHETE_DEVICE void store_async_v4(uint32_t address, const float* v, uint32_t barrier) {
   asm volatile(
-      "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, [%5];" ::
-          "r"(address),
+      "st.async.shared::cluster.mbarrier::complete_tx::bytes.v4.f32 [%0], {%1, %2, %3, %4}, "
+      "[%5];" ::"r"(address),
       "f"(v[0]), "f"(v[1]), "f"(v[2]), "f"(v[3]), "r"(barrier)
       : "memory");
 }
@@ -241,9 +241,7 @@ MACHETE_DEVICE void cluster_arrive() {
 MACHETE_DEVICE void cluster_arrive_relaxed() {
   asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
 }
-MACHETE_DEVICE void cluster_wait() {
-  asm volatile("barrier.cluster.wait.acquire;" ::: "memory");
-}
+MACHETE_DEVICE void cluster_wait() { asm volatile("barrier.cluster.wait.acquire;" ::: "memory"); }
 MACHETE_DEVICE void cluster_barrier() {
   cluster_arrive();
   cluster_wait();
@@ -258,6 +256,14 @@ MACHETE_DEVICE void launch_dependent_grids() {
 MACHETE_DEVICE void grid_dependency_wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
 
 // ---- arithmetic
+
+// Adds four floats, as load_shared_v4() brings them.
+MACHETE_DEVICE void add_v4(float* v, uint4 other) {
+  v[0] += __uint_as_float(other.x);
+  v[1] += __uint_as_float(other.y);
+  v[2] += __uint_as_float(other.z);
+  v[3] += __uint_as_float(other.w);
+}
 
 // An 8x8 matrix of 16-bit elements across the warp: lane i has elements 2i, 2i + 1 in row order.
 MACHETE_DEVICE uint32_t transpose_8x8(uint32_t v) {

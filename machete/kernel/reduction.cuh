@@ -33,8 +33,9 @@ class Reduction {
       return false;
     }
     ptx::named_barrier(kBarrierSlicedK, 256);
-    for_each_vector(accumulators,
-                    [&](float* v, int i) { add(v, ptx::load_shared_v4(mine + i * kVectorBytes)); });
+    for_each_vector(accumulators, [&](float* v, int i) {
+      ptx::add_v4(v, ptx::load_shared_v4(mine + i * kVectorBytes));
+    });
     ptx::named_barrier(kBarrierSlicedK, 256);
     return true;
   }
@@ -54,7 +55,7 @@ class Reduction {
     if (rank > 0) return false;
     for (int r = 0; r < Shape::kClusterK - 1; ++r) {
       for_each_vector(accumulators, [&](float* v, int i) {
-        add(v, ptx::load_shared_v4(first + r * Shape::kPartialBytes + i * kVectorBytes));
+        ptx::add_v4(v, ptx::load_shared_v4(first + r * Shape::kPartialBytes + i * kVectorBytes));
       });
     }
     return true;
@@ -105,13 +106,6 @@ class Reduction {
       constexpr int kPerBlock = Shape::kAccumulators / 4;
       function(&accumulators[i / kPerBlock][i % kPerBlock * 4], i);
     }
-  }
-
-  static __device__ __forceinline__ void add(float* v, uint4 other) {
-    v[0] += __uint_as_float(other.x);
-    v[1] += __uint_as_float(other.y);
-    v[2] += __uint_as_float(other.z);
-    v[3] += __uint_as_float(other.w);
   }
 
   __device__ __forceinline__ int slot_of(int cta) const {

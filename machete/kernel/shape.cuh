@@ -39,7 +39,9 @@ struct KernelShape {
   static constexpr int kMaxSliceBytes = kSliceCodeBytes + scale_bytes_per_slice(kMaxGroupsPerBlock);
   static constexpr int kMaxBlockBytes = kSlices * kMaxSliceBytes;
   // Blocks that lie next to each other in memory are copied together.
-  static constexpr int kCopyBlocks = kTileBlocks == 3 ? 1 : kTileBlocks < kPanelBlocks ? kTileBlocks : kPanelBlocks;
+  static constexpr int kCopyBlocks = kTileBlocks == 3             ? 1
+                                     : kTileBlocks < kPanelBlocks ? kTileBlocks
+                                                                  : kPanelBlocks;
   static constexpr int kWeightBytes = kTileBlocks * kStageBlocksK * kMaxBlockBytes;
   static constexpr int kCodeBytes = kTileBlocks * kStageBlocksK * kSlices * kSliceCodeBytes;
 

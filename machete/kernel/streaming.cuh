@@ -39,8 +39,7 @@ class StreamingWalk {
     for (int tile = 0; tile < tiles_.tiles_m; ++tile) {
       for (int part = 0; part < tiles_.passes; ++part, ++index) {
         const int begin = begin_ + part * tiles_.pass_slices;
-        function(index,
-                 StreamingPass{begin, min(begin + tiles_.pass_slices, end_), tile * kTileM});
+        function(index, StreamingPass{begin, min(begin + tiles_.pass_slices, end_), tile * kTileM});
       }
     }
   }
@@ -55,8 +54,8 @@ class StreamingWalk {
 };
 
 // A warp that fills the stages of the ring, a K block of a pass each, with weights or with
-// activations: only the latter may depend on the kernel before this one in the stream. The copies of
-// a stage are requested by a lane each: one thread that requests all of them in turn, with the
+// activations: only the latter may depend on the kernel before this one in the stream. The copies
+// of a stage are requested by a lane each: one thread that requests all of them in turn, with the
 // arithmetic that takes, is slower than the memory.
 template <int kTileM>
 class StreamingProducer {
@@ -243,8 +242,7 @@ class StreamingConsumer {
       uint32_t scales, Dequantiser<Types::kA, Types::kB> (&dequantise)[kWarpSlices]) const {
 #pragma unroll
     for (int s = 0; s < kWarpSlices; ++s) {
-      dequantise[s].set_scales(
-          ptx::load_shared(scales + s * params_.slice_bytes + lane_ / 4 * 4));
+      dequantise[s].set_scales(ptx::load_shared(scales + s * params_.slice_bytes + lane_ / 4 * 4));
     }
   }
 
@@ -305,8 +303,8 @@ class StreamingConsumer {
   __device__ __forceinline__ void add_along_k(int pass, Accumulators& accumulators) const {
     const int warps_k = params_.tiles.warps_k;
     if (warps_k == 1) return;
-    const uint32_t base = shared_ + memory_.partials +
-                          warp_n_ * warps_k * kFragments * kFragmentBytes + lane_ * 16;
+    const uint32_t base =
+        shared_ + memory_.partials + warp_n_ * warps_k * kFragments * kFragmentBytes + lane_ * 16;
     if (pass > 0) ptx::named_barrier(1 + warp_n_, warps_k * 32);  // the last pass has been read
 #pragma unroll
     for (int i = 0; i < kFragments; ++i) {
@@ -320,7 +318,8 @@ class StreamingConsumer {
       if (!is_mine(i)) continue;
       for (int w = 0; w < warps_k; ++w) {
         if (w == warp_k_) continue;
-        add(accumulators[i], ptx::load_shared_v4(base + (w * kFragments + i) * kFragmentBytes));
+        ptx::add_v4(accumulators[i],
+                    ptx::load_shared_v4(base + (w * kFragments + i) * kFragmentBytes));
       }
     }
   }
@@ -349,7 +348,7 @@ class StreamingConsumer {
 #pragma unroll
     for (int i = 0; i < kFragments; ++i) {
       if (is_mine(i) && owner(i) == rank_) {
-        add(accumulators[i], ptx::load_shared_v4(slot + i / 2 * kFragmentBytes));
+        ptx::add_v4(accumulators[i], ptx::load_shared_v4(slot + i / 2 * kFragmentBytes));
       }
     }
   }
@@ -367,9 +366,8 @@ class StreamingConsumer {
 #pragma unroll
       for (int upper = 0; upper < 2; ++upper) {
         const float factor = checked_factor(rows[s][upper], params_.layout_tag);
-        const uint32_t packed = ptx::transpose_8x8(
-            Pair<Types::kOut>::from_floats(accumulators[i][2 * upper] * factor,
-                                           accumulators[i][2 * upper + 1] * factor));
+        const uint32_t packed = ptx::transpose_8x8(Pair<Types::kOut>::from_floats(
+            accumulators[i][2 * upper] * factor, accumulators[i][2 * upper + 1] * factor));
         const int n = slice * kSliceN + upper * 8 + lane_ % 4 * 2;
         if (token < params_.m && n < params_.n) {
           *reinterpret_cast<uint32_t*>(params_.out + (token * params_.ldo + n) * 2) = packed;
@@ -386,13 +384,6 @@ class StreamingConsumer {
   __device__ __forceinline__ uint32_t exchange_slot(int pass) const {
     return shared_ + memory_.exchange + pass % 2 * memory_.exchange_bytes +
            warp_n_ * (kFragments / 2) * kFragmentBytes + lane_ * 16;
-  }
-
-  static __device__ __forceinline__ void add(float* v, uint4 other) {
-    v[0] += __uint_as_float(other.x);
-    v[1] += __uint_as_float(other.y);
-    v[2] += __uint_as_float(other.z);
-    v[3] += __uint_as_float(other.w);
   }
 
   const StreamingParams& params_;
@@ -417,8 +408,8 @@ __global__ void __launch_bounds__(kMaxStreamingThreads, 1)
   extern __shared__ __align__(1024) uint8_t shared_memory[];
   const uint32_t shared = ptx::shared_address(shared_memory);
   const StreamingTiles& tiles = params.tiles;
-  const StreamingMemory memory = streaming_memory(kTileM, params.slice_bytes, tiles.warps_n,
-                                                  tiles.warps_k, tiles.stages);
+  const StreamingMemory memory =
+      streaming_memory(kTileM, params.slice_bytes, tiles.warps_n, tiles.warps_k, tiles.stages);
   const StreamingWalk walk(params);
   const int warp = threadIdx.x / 32;
   const int lane = threadIdx.x % 32;

@@ -1,11 +1,12 @@
-// How the streaming kernel cuts a product and its shared memory: what host and device must agree on.
+// How the streaming kernel cuts a product and its shared memory: what host and device must agree
+// on.
 #pragma once
 
 #include "machete/kernel/layout.h"
 
 namespace machete {
 
-constexpr int kWarpSlices = 2;         // slices of 16 features that a consumer warp multiplies
+constexpr int kWarpSlices = 2;  // slices of 16 features that a consumer warp multiplies
 // Consumers. With the producers four warps for each quarter of the SM; a fifth would leave them 96
 // registers.
 constexpr int kMaxStreamingWarps = 14;
@@ -22,9 +23,9 @@ struct StreamingTiles {
   int tiles_m;      // passes over all slices, each for other tokens
   int passes;       // for a pair and a tile of tokens
   int pass_slices;  // of a pass; the last may have less
-  int warps_n;  // consumer warps along the features of a pass
-  int warps_k;  // consumer warps that take K blocks of the same features in turn
-  int stages;   // a multiple of warps_k: a stage always belongs to the same consumers
+  int warps_n;      // consumer warps along the features of a pass
+  int warps_k;      // consumer warps that take K blocks of the same features in turn
+  int stages;       // a multiple of warps_k: a stage always belongs to the same consumers
 };
 
 // Offsets into shared memory, in bytes.

@@ -88,8 +88,16 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
   const RunArgs& tensors = args.tensors;
   StreamingParams params = {};
   static_cast<WeightParams&>(params) = weight_params(args, ceil_div(args.M, kernel.tile_m));
-  params.tiles =
-      plan_streaming_tiles(kernel, args.M, args.N, args.K, params.slice_bytes, resident);
+  params.tiles = plan_streaming_tiles(kernel, args.M, args.N, args.K, params.slice_bytes, resident);
+  const int64_t steps = int64_t{params.tiles.tiles_m} * params.tiles.passes * params.k_blocks;
+  if (steps > INT32_MAX) {
+    return Status::failure(StatusCode::kInvalidArgument,
+                           "m = %lld with n = %lld, k = %lld makes %lld steps of schedule %s; "
+                           "allowed: %d",
+                           static_cast<long long>(args.M), static_cast<long long>(args.N),
+                           static_cast<long long>(args.K), static_cast<long long>(steps),
+                           kernel.name, INT32_MAX);
+  }
   params.out = static_cast<uint8_t*>(tensors.out);
   params.m = args.M;
   params.n = args.N;

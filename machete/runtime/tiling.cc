@@ -28,8 +28,7 @@ struct StepTime {
       : alone(std::max(kernel.stage_bytes / kIngest,
                        2.0 * kernel.tile_n * kernel.tile_m * kernel.stage_k / kMultiply)),
         // More tiles along M find the weights in L2.
-        streamed(tiles_m > 2 ? 0
-                             : double(kernel.code_bytes) * kernel.cluster_n / kStream) {}
+        streamed(tiles_m > 2 ? 0 : double(kernel.code_bytes) * kernel.cluster_n / kStream) {}
 
   double operator()(int clusters) const { return std::max(alone, streamed * clusters); }
 

@@ -101,10 +101,12 @@ class TextTest(unittest.TestCase):
         self.assertEqual(
             table([CUBLAS, OURS, named, early], ["cublas"]).splitlines(),
             [
-                "layer                     M  library      us  x cublas  of read  of product  schedule",
+                "layer                     M  library      us  x cublas  of read  of product"
+                "  schedule",
                 "4096x8192 bf16 u4b8 128  16  ours      10.00      2.00      99%          6%"
                 "  64x16 (fastest: 9.50 128x16)",
-                "4096x8192 bf16 u4b8 128  16  ours+pdl   8.00      2.50      99%          6%  64x16",
+                "4096x8192 bf16 u4b8 128  16  ours+pdl   8.00      2.50      99%          6%"
+                "  64x16",
             ],
         )
 

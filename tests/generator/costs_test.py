@@ -20,7 +20,8 @@ class CostsTest(unittest.TestCase):
         self.path = Path(folder.name) / "costs.csv"
 
     def test_round_trip(self) -> None:
-        costs = {"b": (1.234, *[0.0] * 8), "a": (0.0001234, *[2.0] * 8)}
+        others = len(COST_TERMS) - 1
+        costs = {"b": (1.234, *[0.0] * others), "a": (0.0001234, *[2.0] * others)}
         write_costs(self.path, costs)
         self.assertEqual(read_costs(self.path), costs)
         self.assertTrue(self.path.read_text().splitlines()[1].startswith("a,"))

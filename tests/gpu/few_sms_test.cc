@@ -1,5 +1,6 @@
 // Fewer SMs than the plan expects (green contexts, MPS): CTAs that wait for each other's partial
-// sums must not wait for one that has no SM to run on, also where the next run's are about to start.
+// sums must not wait for one that has no SM to run on, also where the next run's are about to
+// start.
 #include <cuda.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

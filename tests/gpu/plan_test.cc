@@ -249,6 +249,21 @@ TEST_P(EachKernelTest, OnePlanServesThreadsAndStreams) {
   }
 }
 
+// A thread whose first call of CUDA is a run.
+TEST_P(EachKernelTest, RunsInAFreshThread) {
+  const Layer layer(make_desc(512, 1024, 128), 16, GetParam());
+  Buffer out(16 * 512 * 2);
+  out.fill(0xff);
+  Buffer workspace(layer.plan.workspace_size(16));
+  workspace.fill(0);
+  check(cudaDeviceSynchronize(), "set-up");
+  Status status;
+  std::thread([&] { status = layer.plan.run(layer.args(out, workspace, 16), nullptr); }).join();
+  ASSERT_TRUE(status.ok()) << status.message();
+  check(cudaDeviceSynchronize(), "the kernel");
+  EXPECT_LE(layer.error(out, 16), tolerance(kType));
+}
+
 // CTAs of one stream's kernel are between those of another's.
 TEST(PlanTest, SchedulesOfAllKindsRunAtOnce) {
   const ProblemDesc desc = make_desc(4096, 4096, 128);

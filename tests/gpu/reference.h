@@ -67,7 +67,8 @@ inline RunArgs run_args(const Problem& problem, const Buffer& packed, const Buff
 // out[m, n] in float64 for all max_m tokens, dequantised and multiplied in float64.
 void reference(const Problem& problem, double* out);
 
-// Flips the signs of 16-bit floats, by a kernel that knows nothing of programmatic dependent launch.
+// Flips the signs of 16-bit floats, by a kernel that knows nothing of programmatic dependent
+// launch.
 void negate(void* values, size_t count, cudaStream_t stream);
 
 // ||out - ref|| / ||ref|| over the first m tokens; `out` has ldo elements a row. NaN counts as an

@@ -29,13 +29,12 @@ KernelEntry make_kernel(int tile_n, int tile_m, int cluster_k = 1) {
 }
 
 TEST(Cost, CountsWholeWaves) {
-  // 2 x 66 tiles of 32 steps on as many SMs; the last 28 of 64 tokens are padding.
+  // 2 x 66 tiles of 32 steps on as many SMs.
   const CostTerms work = count_work(make_kernel(128, 64), 100, 66 * 128, 4096, 132);
   EXPECT_EQ(work[kLaunch], 1);
   EXPECT_EQ(work[kTiles], 1);
   EXPECT_EQ(work[kSteps], 32);
   EXPECT_EQ(work[kBusySteps], 32);
-  EXPECT_EQ(work[kPadding], 32 * 28 / 64.);
   EXPECT_EQ(work[kSharing], 0);
   EXPECT_EQ(work[kHelpers], 0);
   EXPECT_EQ(work[kWeights], 66 * 128 * 4096 * 1e-6);
@@ -124,7 +123,8 @@ TEST(Cost, FindsTheFastest) {
 TEST(Cost, ChoosesSomethingWhereNothingFits) {
   const KernelEntry kernel = make_kernel(128, 64);
   const KernelEntry* const schedules[] = {&kernel};
-  const Candidate candidates[] = {{0, {1, 1, 1, 1, 1, 1, 1, 1, 1}}};
+  Candidate candidates[1] = {};
+  candidates[0].costs.fill(1);
   const int none[] = {0};
   EXPECT_EQ(find_fastest(schedules, none, candidates, 1, 128, 128), &kernel);
   // More tiles than can be counted.

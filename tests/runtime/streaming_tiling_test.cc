@@ -152,8 +152,8 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
     // One is multiplied while another is on its way.
     ASSERT_GE(tiles.stages, 2 * tiles.warps_k) << describe(p, tiles);
     ASSERT_EQ(tiles.stages % tiles.warps_k, 0) << describe(p, tiles);
-    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.slice_bytes(),
-                                                    tiles.warps_n, tiles.warps_k, tiles.stages);
+    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.slice_bytes(), tiles.warps_n,
+                                                    tiles.warps_k, tiles.stages);
     ASSERT_LE(memory.total, kMaxStreamingBytes) << describe(p, tiles);
     widest = std::max(widest, memory.total);
   });
@@ -163,8 +163,8 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
 TEST(StreamingTiling, PlacesEverythingWhereItsInstructionsWantIt) {
   for_each_problem([](const Problem& p) {
     const StreamingTiles tiles = p.plan();
-    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.slice_bytes(),
-                                                    tiles.warps_n, tiles.warps_k, tiles.stages);
+    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.slice_bytes(), tiles.warps_n,
+                                                    tiles.warps_k, tiles.stages);
     // The swizzle's pattern; bulk copies and 128-bit accesses; mbarriers.
     ASSERT_EQ(memory.activation_bytes % 1024, 0) << describe(p, tiles);
     ASSERT_EQ(memory.weights % 16, 0) << describe(p, tiles);

@@ -29,6 +29,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "bench"))
 
 import shapes
 import torch
+
 from providers import BITS, DTYPES, Layer, Library, Weights
 from report import TOLERANCES
 from timing import graph_of, measure_ceilings, relative_error, time_graphs

@@ -78,11 +78,12 @@ Status check_prepacked(const ProblemDesc& desc, const void* packed, cudaStream_t
 struct PlanOptions {
   // One of supported_schedules(); null: the family's heuristic chooses for each M.
   const char* schedule = nullptr;
-  // Launches with programmatic stream serialization (CUDA Programming Guide, "Programmatic Dependent
-  // Launch"): a run begins while the kernel before it in the stream ends, if that allows it, as the
-  // runs of other such plans do. It reads `packed` before that kernel has ended, and everything else
-  // after: pack the weights and synchronise before the first such run. Safe anywhere in a stream or a
-  // CUDA graph, also between kernels that know nothing of it; there it gains nothing.
+  // Launches with programmatic stream serialization (CUDA Programming Guide, "Programmatic
+  // Dependent Launch"): a run begins while the kernel before it in the stream ends, if that allows
+  // it, as the runs of other such plans do. It reads `packed` before that kernel has ended, and
+  // everything else after: pack the weights and synchronise before the first such run. Safe
+  // anywhere in a stream or a CUDA graph, also between kernels that know nothing of it; there it
+  // gains nothing.
   bool programmatic_dependent_launch = false;
 };
 
