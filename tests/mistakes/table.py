@@ -25,7 +25,8 @@ Written by `bazel run //tests/mistakes:update_mistakes` from what is really said
 - Run time: the status that a function of `machete.h` returns. `tests/gpu/plan_test.cc` has those
   that need a GPU.
 
-Long messages are cut here.
+Long messages are cut here. Two libraries with kernels of the same types in one program are refused
+by the linker, which names the family in `multiple definition of`.
 
 | mistake | found at | message |
 |---|---|---|
