@@ -9,17 +9,23 @@ from pathlib import Path
 
 from machete.generator.catalogue import FAMILIES
 from machete.generator.config import (
+    EpilogueSchedule,
     ImplConfig,
+    KernelSchedule,
+    TileScheduler,
     generate_sch_sig,
     generate_type_option_name,
     generate_type_signature,
 )
 from machete.generator.constraints import check_families
+from machete.generator.datatypes import DataType
+from machete.generator.described import read_families
 from machete.generator.errors import GeneratorError
 from machete.generator.render import family_files, render_family, shard_file, write_files
+from machete.generator.subset import restrict_families
 
 _STARLARK_HEADER = '''\
-"""The shards of each family of the catalogue.
+"""What Bazel must know at loading: the shards of each family, and the names in use.
 
 Written by `machete.generator --starlark`: do not edit.
 """
@@ -27,11 +33,20 @@ Written by `machete.generator --starlark`: do not edit.
 '''
 
 
+_ENUMS = (
+    ("EPILOGUE_SCHEDULES", "epilogue", EpilogueSchedule),
+    ("KERNEL_SCHEDULES", "kernel", KernelSchedule),
+    ("TILE_SCHEDULERS", "scheduler", TileScheduler),
+)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the generator; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        families = _select(_load(options.catalogue), options.family)
+        families = _select(_load(options.catalogue, options.families), options.family)
+        if options.schedules:
+            families = restrict_families(families, options.schedules)
         if options.list:
             print(_listing(families, options.format))
         elif options.out:
@@ -73,23 +88,39 @@ def _parser() -> argparse.ArgumentParser:
         "--list", action="store_true", help="print families, their schedules and files"
     )
     action.add_argument("--check", action="store_true", help="only check the catalogue")
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--catalogue",
         type=Path,
         metavar="FILE",
         help="a Python file that defines FAMILIES, instead of Machete's own catalogue",
     )
+    source.add_argument(
+        "--families",
+        type=Path,
+        metavar="FILE",
+        help="families in JSON, as described.py describes it, instead of Machete's own catalogue",
+    )
     parser.add_argument("--family", nargs="+", metavar="NAME", help="only these families")
+    parser.add_argument(
+        "--schedules",
+        nargs="+",
+        metavar="NAME",
+        help="of these families only these schedules; the last is the default where the"
+        " heuristic's own is gone",
+    )
     parser.add_argument(
         "--format", choices=("text", "json"), default="text", help="how --list prints"
     )
     return parser
 
 
-def _load(catalogue: Path | None) -> dict[str, ImplConfig]:
+def _load(catalogue: Path | None, described: Path | None) -> dict[str, ImplConfig]:
     """Reads and checks a catalogue; returns its families by name, sorted."""
     families = FAMILIES
-    if catalogue is not None:
+    if described is not None:
+        families = read_families(described)
+    elif catalogue is not None:
         names = runpy.run_path(str(catalogue)) if catalogue.is_file() else {}
         if "FAMILIES" not in names:
             raise GeneratorError(f"catalogue {catalogue}: allowed: a file that defines FAMILIES")
@@ -152,4 +183,12 @@ def _starlark(families: dict[str, ImplConfig]) -> str:
         lines += (f'        "{file}",' for file in sorted(map(shard_file, family.schedules)))
         lines.append("    ],")
     lines.append("}")
+    lines += ["", "# The names of data types.", "DATA_TYPES = ["]
+    lines += (f'    "{type_.name}",' for type_ in sorted(DataType, key=lambda type_: type_.name))
+    lines.append("]")
+    for constant, field, members in _ENUMS:
+        lines += ["", f"# What `{field}` of a schedule may be, and how it is spelt in the name."]
+        lines.append(f"{constant} = {{")
+        lines += (f'    "{m.name}": "{m.tag}",' for m in sorted(members, key=lambda m: m.name))
+        lines.append("}")
     return _STARLARK_HEADER + "\n".join(lines) + "\n"

@@ -98,6 +98,9 @@ SPILLING_TILES = ((192, 64),)
 MIN_STAGES = 3
 """Fewer cannot hide a load behind the two blocks in flight."""
 
+MAX_SCHEDULES = 32
+"""Of a family: kMaxSchedules of a Plan in machete.h."""
+
 _SCHEDULE_ENUMS: dict[str, type[enum.Enum]] = {
     "kernel_schedule": KernelSchedule,
     "epilogue_schedule": EpilogueSchedule,
@@ -130,6 +133,8 @@ def _family_problems(family: ImplConfig) -> Iterator[str]:
 
     if not family.schedules:
         yield "schedules: none; allowed: one or more"
+    if len(family.schedules) > MAX_SCHEDULES:
+        yield f"schedules: {len(family.schedules)}; allowed: up to {MAX_SCHEDULES}"
     names = [_schedule_name(schedule) for schedule in family.schedules]
     for name in _duplicates(names):
         yield f"schedule {name}: stated {names.count(name)} times; allowed: once"

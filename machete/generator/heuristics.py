@@ -17,7 +17,8 @@ from machete.generator.errors import GeneratorError
 VARIABLES = ("M", "N", "K")
 
 _ALLOWED = (
-    "allowed: comparisons of one of M, N, K with a non-negative integer, joined by `and`, `or`"
+    "allowed: comparisons of one of M, N, K with an integer from 0 to 2^63 - 1,"
+    " joined by `and`, `or`"
 )
 
 
@@ -132,7 +133,7 @@ def _parse_operand(node: ast.expr, text: str) -> str | int:
         case ast.Name(id=name) if name in VARIABLES:
             return name
         # The exact type, since True and False are integers too.
-        case ast.Constant(value=value) if type(value) is int:
+        case ast.Constant(value=value) if type(value) is int and value < 2**63:
             return value
         case _:
             raise _refusal(node, text)

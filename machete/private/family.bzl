@@ -1,82 +1,104 @@
-"""machete_family: one type family, generated and compiled."""
+"""machete_family: a type family of one's own."""
 
-load("@rules_cuda//cuda:defs.bzl", "cuda_library", "requires_cuda")
-load(":copts.bzl", "ARCHS", "COPTS")
-load(":pic_library.bzl", "pic_library")
-load(":unique.bzl", "check_unique")
+load("@bazel_skylib//rules:write_file.bzl", "write_file")
+load(":generated_family.bzl", "generated_family")
+load(":mistakes.bzl", "family_mistake")
 
-_GENERATE = Label("//machete:generate")
-_KERNEL_HEADERS = Label("//machete:kernel_headers")
-_LINUX = Label("@platforms//os:linux")
-_MACHETE = Label("//machete")
+def machete_family(
+        name,
+        a,
+        b,
+        schedules,
+        heuristic,
+        b_group_scale = None,
+        b_group_zeropoint = "void",
+        b_channel_scale = "void",
+        a_token_scale = "void",
+        out = None,
+        accumulator = "f32",
+        tags = [],
+        visibility = None):
+    """A family with types, tile shapes and a heuristic of one's own, generated and compiled.
 
-# What every family has beside its shards.
-_DISPATCH = [
-    "dispatch.cu",
-    "prepack.cu",
-]
+    Linking `<name>` registers the family, so that `@machete//machete` finds its kernels. A program
+    links one family of the same types.
 
-def _compile(name, srcs, deps):
-    cuda_library(
-        name = name,
-        srcs = srcs,
-        archs = ARCHS,
-        copts = COPTS,
-        tags = [
-            # Built by itself, an optimised cuda_library is compiled twice; see pic_library.bzl.
-            "manual",
-            # In MB, for Bazel 9.2 and later; earlier ones take every compilation for 250.
-            "resources:memory:600",
-        ],
-        target_compatible_with = requires_cuda() + [_LINUX],
-        deps = deps,
-    )
+        load("@machete//machete:defs.bzl", "machete_family", "schedule")
 
-def machete_family(name, shards, catalogue = None, visibility = None):
-    """Generates the sources of one family and compiles each on its own.
+        NARROW = schedule(tile = (64, 16), kernel = "TmaWarpSpecializedSlicedK")
+        WIDE = schedule(tile = (128, 128))
 
-    Makes `<name>`, the library to depend on, which registers the family where it is linked; and to
-    that end `<name>.srcs`, the generated sources, `<name>.shards`, the kernels, compiled, and
-    `<name>.dispatch`, the rest, compiled.
+        machete_family(
+            name = "decoder",
+            a = "bf16",
+            b = "u4b8",
+            schedules = [NARROW, WIDE],
+            heuristic = [
+                ("M <= 16", NARROW),
+                (None, WIDE),
+            ],
+        )
+
+    What is wrong with it is said at loading as far as Starlark knows, and else by the generator, before
+    anything is compiled.
 
     Args:
-      name: the family's name in the catalogue, such as `bf16_u4b8`.
-      shards: the names of the files that hold a kernel each, as `machete.generator --starlark`
-        writes them.
-      catalogue: a Python file that defines FAMILIES, in place of Machete's own catalogue.
-      visibility: of `<name>`; the other targets are as visible as their package says.
+      name: the library's name; the C++ namespace follows from the types.
+      a: the activations' type, such as `bf16`. RUNNABLE_TYPES in machete/generator/constraints.py has
+        what the kernels run.
+      b: the weights' type, such as `u4b8`.
+      schedules: results of schedule(), each once.
+      heuristic: pairs of a condition and one of the schedules. The first condition that holds counts;
+        the last is None. Conditions compare one of M (tokens), N (output features), K (input features)
+        with an integer and join comparisons by `and` and `or`.
+      b_group_scale: the type of the scales of groups of weights; None: the activations'.
+      b_group_zeropoint: the type of their zero points; `void`: there are none.
+      b_channel_scale: the type of the output features' scales.
+      a_token_scale: the type of the tokens' scales.
+      out: the result's type; None: the activations'.
+      accumulator: the type of sums.
+      tags: of the library.
+      visibility: of the library.
     """
-    check_unique("machete_family " + name, "shards", shards)
-    folder = name + "/"
+    types = {
+        "a": a,
+        "a_token_scale": a_token_scale,
+        "accumulator": accumulator,
+        "b": b,
+        "b_channel_scale": b_channel_scale,
+        "b_group_scale": a if b_group_scale == None else b_group_scale,
+        "b_group_zeropoint": b_group_zeropoint,
+        "out": a if out == None else out,
+    }
+    mistake = family_mistake(name, types, schedules, heuristic)
+    if mistake:
+        fail(mistake)
 
-    command = ["$(execpath {})".format(_GENERATE), "--family", name, "--outputs", "$(OUTS)"]
-    if catalogue:
-        command += ["--catalogue", "$(execpath {})".format(catalogue)]
-    native.genrule(
-        name = name + ".srcs",
-        srcs = [catalogue] if catalogue else [],
-        outs = [folder + file for file in _DISPATCH + shards],
-        cmd = " ".join(command),
-        tools = [_GENERATE],
-    )
-
-    # Apart, so that a change of the API or the runtime compiles no kernel.
-    _compile(
-        name = name + ".shards",
-        srcs = [folder + file for file in shards],
-        deps = [_KERNEL_HEADERS],
-    )
-    _compile(
-        name = name + ".dispatch",
-        srcs = [folder + file for file in _DISPATCH],
-        deps = [_MACHETE],
-    )
-    pic_library(
-        name = name,
-        libraries = [
-            name + ".dispatch",
-            name + ".shards",
+    # machete/generator/described.py reads it.
+    family = {
+        "heuristic": [[condition, schedule.name] for condition, schedule in heuristic],
+        "schedules": [
+            {
+                "cluster": schedule.cluster,
+                "epilogue": schedule.epilogue,
+                "kernel": schedule.kernel,
+                "scheduler": schedule.scheduler,
+                "tile": schedule.tile,
+            }
+            for schedule in schedules
         ],
+        "types": types,
+    }
+    write_file(
+        name = name + ".families",
+        out = name + "/families.json",
+        content = [json.encode_indent([family]), ""],
+    )
+    generated_family(
+        name = name,
+        srcs = [name + ".families"],
+        arguments = ["--families", "$(execpath {}.families)".format(name)],
+        shards = ["impl_{}.cu".format(schedule.name) for schedule in schedules],
+        tags = tags,
         visibility = visibility,
-        deps = [_MACHETE],
     )

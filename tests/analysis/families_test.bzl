@@ -72,36 +72,49 @@ _library_test = analysistest.make(
     config_settings = _OPTIMISED,
 )
 
+def _family_tests(name, family, shards):
+    for part, sources in {"dispatch": ["dispatch.cu", "prepack.cu"], "shards": shards}.items():
+        _compilations_test(
+            name = "{}_{}_test".format(name, part),
+            size = "small",
+            sources = sources,
+            target_under_test = "{}.{}".format(family, part),
+        )
+    _library_test(
+        name = name + "_library_test",
+        size = "small",
+        archives = 2,
+        target_under_test = family,
+    )
+    return ["{}_{}_test".format(name, part) for part in ["dispatch", "shards", "library"]]
+
 def families_test_suite(name):
-    """Tests every family of the catalogue, and all of them together.
+    """Tests every family of the catalogue, all of them together, and a subset of one.
 
     Args:
       name: the suite's name.
     """
     tests = []
     for family, shards in FAMILIES.items():
-        for part, sources in {"dispatch": ["dispatch.cu", "prepack.cu"], "shards": shards}.items():
-            _compilations_test(
-                name = "{}_{}_test".format(family, part),
-                size = "small",
-                sources = sources,
-                target_under_test = "//machete:{}.{}".format(family, part),
-            )
-            tests.append("{}_{}_test".format(family, part))
+        tests += _family_tests(family, "//machete:" + family, shards)
+
+    # Four small files, whatever else the catalogue has.
+    tests += _family_tests("subset", "//tests/own_family:subset.bf16_u4b8", [
+        "impl_128x128_1x1x1_Coop_Tma_StreamK.cu",
+        "impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu",
+    ])
+    for library, (target, families) in {
+        "kernels": ("//machete:kernels", len(FAMILIES)),
+        "subset_kernels": ("//tests/own_family:subset", 1),
+    }.items():
         _library_test(
-            name = family + "_library_test",
+            name = library + "_library_test",
             size = "small",
-            archives = 2,
-            target_under_test = "//machete:" + family,
+            archives = 2 * families,
+            target_under_test = target,
         )
-        tests.append(family + "_library_test")
-    _library_test(
-        name = "kernels_library_test",
-        size = "small",
-        archives = 2 * len(FAMILIES),
-        target_under_test = "//machete:kernels",
-    )
+        tests.append(library + "_library_test")
     native.test_suite(
         name = name,
-        tests = tests + ["kernels_library_test"],
+        tests = tests,
     )

@@ -12,7 +12,7 @@ from unittest import mock
 
 import build
 
-CATALOGUE = build.ROOT / "tests/own_family/catalogue.py"
+CATALOGUE = build.ROOT / "tests/plain_nvcc/catalogue.py"
 SHARD = "impl_128x32_1x1x1_Coop_Tma_Persistent"
 
 COMPILER = """\

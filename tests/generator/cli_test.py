@@ -8,6 +8,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from examples import FAMILY, describe
+
 _OWN_CATALOGUE = """\
 import dataclasses
 
@@ -22,6 +24,14 @@ FAMILIES = [
     for family in catalogue.FAMILIES
 ]
 """
+
+
+_FAMILY_FILES = {
+    "dispatch.cu",
+    "impl_128x128_1x1x1_Coop_Tma_StreamK.cu",
+    "impl_64x16_1x1x1_SlicedK_Tma_StreamK.cu",
+    "prepack.cu",
+}
 
 
 class CommandLineTest(unittest.TestCase):
@@ -116,6 +126,10 @@ class CommandLineTest(unittest.TestCase):
                 for f, parts in self._listing().items()
             },
         )
+        self.assertIn("u4b8", names["DATA_TYPES"])
+        self.assertEqual(names["KERNEL_SCHEDULES"]["TmaWarpSpecializedCooperative"], "Coop")
+        self.assertEqual(names["EPILOGUE_SCHEDULES"]["NoSmemWarpSpecialized"], "NoSmem")
+        self.assertEqual(names["TILE_SCHEDULERS"]["StreamK"], "StreamK")
 
     def test_unknown_family(self) -> None:
         self.assertEqual(
@@ -138,6 +152,26 @@ class CommandLineTest(unittest.TestCase):
             refusal = self._refusal("--catalogue", file, "--out", "out")
             self.assertIn(f"catalogue {file}: allowed: a file that defines FAMILIES", refusal)
         self.assertFalse((self.folder / "out").exists())
+
+    def test_some_schedules(self) -> None:
+        wide, narrow = "128x128_1x1x1_Coop_Tma_StreamK", "224x8_1x1x2_Stream_NoSmem_Persistent"
+        asked = [f"{part}.cu" for part in ("dispatch", "prepack", f"impl_{wide}", f"impl_{narrow}")]
+        schedules = ["--family", "bf16_u4b8", "--schedules", narrow, wide]
+        done = self._run(*schedules, "--outputs", *(Path("asked", file) for file in asked))
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        written = self._written("asked")
+        self.assertEqual(sorted(written), sorted(asked))
+        # The kernels are what they are in the whole family.
+        self._run("--out", "out")
+        for file in asked[1:]:
+            self.assertEqual(written[file], self._written("out")[f"bf16_u4b8/{file}"])
+        self.assertIn("unknown; allowed: ", self._refusal("--check", "--schedules", "128x128"))
+
+    def test_described_families(self) -> None:
+        Path(self.folder, "own.json").write_text(json.dumps([describe(FAMILY)]))
+        done = self._run("--families", "own.json", "--out", "out")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(self._written("out").keys(), {f"bf16_u4b8/{f}" for f in _FAMILY_FILES})
 
     def test_check_is_silent(self) -> None:
         done = self._run("--check")

@@ -228,7 +228,12 @@ _HEURISTIC_MISTAKES = [
     (
         (("M <= 16 and x > 1", SLICED_K), (None, COOPERATIVE)),
         "heuristic branch 1 (M <= 16 and x > 1): `x` is not allowed; "
-        "allowed: comparisons of one of M, N, K with a non-negative integer, joined by `and`, `or`",
+        "allowed: comparisons of one of M, N, K with an integer from 0 to 2^63 - 1, "
+        "joined by `and`, `or`",
+    ),
+    (
+        ((f"M <= {2**63}", SLICED_K), (None, COOPERATIVE)),
+        "heuristic branch 1 (M <= 9223372036854775808): `9223372036854775808` is not allowed; ",
     ),
     (
         (("M <= 16", SLICED_K), ("M <= 8", COOPERATIVE), (None, COOPERATIVE)),
@@ -296,6 +301,10 @@ class ConstraintsTest(unittest.TestCase):
             (
                 [dataclasses.replace(FAMILY, schedules=())],
                 "family bf16_u4b8, schedules: none; allowed: one or more",
+            ),
+            (
+                [dataclasses.replace(FAMILY, schedules=33 * schedules[:1])],
+                "family bf16_u4b8, schedules: 33; allowed: up to 32",
             ),
             (
                 [dataclasses.replace(FAMILY, schedules=(*schedules, COOPERATIVE))],

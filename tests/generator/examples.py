@@ -1,6 +1,7 @@
 """A small valid family, for tests to alter."""
 
 import dataclasses
+from typing import Any
 
 from machete.generator.config import (
     EpilogueSchedule,
@@ -9,6 +10,7 @@ from machete.generator.config import (
     ScheduleConfig,
     TileScheduler,
     TypeConfig,
+    generate_sch_sig,
 )
 from machete.generator.datatypes import DataType
 
@@ -50,3 +52,24 @@ FAMILY = ImplConfig(
     schedules=(SLICED_K, COOPERATIVE),
     heuristic=(("M <= 16", SLICED_K), (None, COOPERATIVE)),
 )
+
+
+def describe(family: ImplConfig) -> dict[str, Any]:
+    """Describes a family in the way that described.py reads it."""
+    types = dataclasses.fields(family.types)
+    return {
+        "types": {field.name: getattr(family.types, field.name).name for field in types},
+        "schedules": [
+            {
+                "tile": list(schedule.tile_shape_mn),
+                "cluster": list(schedule.cluster_shape_mnk),
+                "kernel": schedule.kernel_schedule.name,
+                "epilogue": schedule.epilogue_schedule.name,
+                "scheduler": schedule.tile_scheduler.name,
+            }
+            for schedule in family.schedules
+        ],
+        "heuristic": [
+            [condition, generate_sch_sig(schedule)] for condition, schedule in family.heuristic
+        ],
+    }

@@ -28,7 +28,7 @@ class PlainNvccTest(unittest.TestCase):
         """Runs the build as a user does."""
         path = Path(self.folder, output)
         command = [sys.executable, "tools/bench/build.py", "--build", self.folder, "--jobs", "1"]
-        command += ["--cutlass", str(_CUTLASS), "--catalogue", "tests/own_family/catalogue.py"]
+        command += ["--cutlass", str(_CUTLASS), "--catalogue", "tests/plain_nvcc/catalogue.py"]
         subprocess.run(
             [*command, "--output", str(path), *sources],
             check=True,
@@ -37,7 +37,8 @@ class PlainNvccTest(unittest.TestCase):
         return path
 
     def test_program(self) -> None:
-        subprocess.run([self.build("program", "tests/own_family/schedules_test.cc")], check=True)
+        program = self.build("program", "tests/own_family/schedules_test.cc")
+        subprocess.run([program, "128x32_1x1x1_Coop_Tma_Persistent"], check=True)
 
     def test_library(self) -> None:
         names = (ctypes.c_char_p * 4)()

@@ -1,0 +1,58 @@
+// Prints mistakes that are found when a program runs, and a tab and the message after each. Needs
+// no GPU: what is found with one is in tests/gpu/plan_test.cc. Linked with a subset of bf16_u4b8.
+#include <cstdint>
+#include <cstdio>
+
+#include "machete/machete.h"
+
+namespace {
+
+using namespace machete;
+
+ProblemDesc make_desc() {
+  ProblemDesc desc;
+  desc.types = {DataType::kBF16, DataType::kU4B8, DataType::kBF16, DataType::kVoid,
+                DataType::kVoid, DataType::kVoid, DataType::kBF16, DataType::kF32};
+  desc.n = 4096;
+  desc.k = 4096;
+  desc.group_size = 128;
+  return desc;
+}
+
+void print(const char* mistake, const Status& status) {
+  std::printf("%s\t%s\n", mistake, status.message());
+}
+
+template <typename Change>
+void print_change(const char* mistake, Change change) {
+  ProblemDesc desc = make_desc();
+  change(desc);
+  print(mistake, can_implement(desc));
+}
+
+}  // namespace
+
+int main() {
+  const ProblemDesc desc = make_desc();
+  print("a schedule that was left out of the program",
+        can_implement(desc, "256x64_1x1x1_Coop_Tma_StreamK"));
+  print_change("a family that was left out of the program", [](ProblemDesc& wrong) {
+    wrong.types.a = wrong.types.b_group_scale = wrong.types.out = DataType::kF16;
+  });
+  print_change("a description without types", [](ProblemDesc& wrong) { wrong.types = {}; });
+  print_change("types that no kernel reads",
+               [](ProblemDesc& wrong) { wrong.types.b = DataType::kU4; });
+  print_change("an output of another type than the activations'",
+               [](ProblemDesc& wrong) { wrong.types.out = DataType::kF32; });
+  print_change("an odd number of output features", [](ProblemDesc& wrong) { wrong.n = 4095; });
+  print_change("no number of input features", [](ProblemDesc& wrong) { wrong.k = 0; });
+  print_change("a group size that no kernel reads",
+               [](ProblemDesc& wrong) { wrong.group_size = 32; });
+  print_change("-1 for one scale a feature", [](ProblemDesc& wrong) { wrong.group_size = -1; });
+
+  // Never read: refused before.
+  void* const aligned = reinterpret_cast<void*>(uintptr_t{0x1000});
+  void* const between = reinterpret_cast<void*>(uintptr_t{0x1040});
+  print("packed weights that are not aligned", prepack_B(desc, aligned, aligned, between, nullptr));
+  print("a plan that was never created", Plan().run(RunArgs(), nullptr));
+}
