@@ -35,6 +35,11 @@ class RenderTest(unittest.TestCase):
         self.assertEqual(family_files(FAMILY), files)
         self.assertEqual(sorted(render_family(FAMILY)), files)
 
+    def test_no_anonymous_namespaces(self) -> None:
+        """They are named by the source's absolute path, which the objects then depend on."""
+        for text in render_family(FAMILY).values():
+            self.assertNotRegex(text, r"namespace\s*{")
+
     def test_a_new_schedule_changes_its_shard_and_the_dispatch(self) -> None:
         wider = dataclasses.replace(COOPERATIVE, tile_shape_mn=(256, 128))
         family = dataclasses.replace(

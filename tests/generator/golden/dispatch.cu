@@ -22,8 +22,8 @@ extern const KernelEntry kEntry_64x64_1x1x2_SlicedK_Tma_Persistent;
 
 Status prepack_B_dispatch(const PrepackArgs& args);  // prepack.cu
 
-namespace {
-
+// Not in an anonymous namespace: nvcc names those by the source's absolute path, and the object would
+// depend on where it is compiled.
 const KernelEntry* const kSchedules[] = {
     &kEntry_128x128_1x1x1_Coop_Tma_StreamK,
     &kEntry_128x64_1x1x1_Coop_Tma_StreamK,
@@ -55,14 +55,12 @@ const Candidate kCandidates1[] = {
     { 6, { 1.86, 1.078, 0.5828, 0.2366, 2.053, 0.3961, 0.5856, 0.03398 } },
 };
 
-const KernelEntry& default_schedule(int64_t M, int64_t N, int64_t K,
-                                    [[maybe_unused]] const int* resident_clusters) {
+static const KernelEntry& default_schedule(int64_t M, int64_t N, int64_t K,
+                                           [[maybe_unused]] const int* resident_clusters) {
   if (M <= 8) return kEntry_224x8_1x1x2_Stream_NoSmem_Persistent;
   if (M <= 16) return kEntry_224x16_1x1x2_Stream_NoSmem_Persistent;
   return *find_fastest(kSchedules, resident_clusters, kCandidates1, M, N, K);
 }
-
-}  // namespace
 
 Status mm_dispatch(const MmArgs& args) {
   const KernelEntry& schedule =
@@ -72,8 +70,6 @@ Status mm_dispatch(const MmArgs& args) {
 }
 
 ScheduleList supported_schedules_dispatch() { return {kSchedules, std::size(kSchedules)}; }
-
-namespace {
 
 const Family kFamily = {
     "bf16_u4b8",
@@ -95,5 +91,4 @@ const Family kFamily = {
 
 const FamilyRegistration kRegistration(kFamily);
 
-}  // namespace
 }  // namespace machete::bf16_u4b8
