@@ -59,7 +59,7 @@ class BuildTest(Machine):
         log = self.nvcc.with_name(f"{self.nvcc.name}.log")
         log.unlink(missing_ok=True)
         with contextlib.redirect_stdout(io.StringIO()):
-            build.build(tools, self.folder / name, [build.LIBRARY_SOURCE], catalogue)
+            build.build(tools, self.folder / name, [build.C_API_SOURCE], catalogue)
         return log.read_text().splitlines()
 
     def test_library(self) -> None:

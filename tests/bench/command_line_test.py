@@ -79,7 +79,7 @@ class LibrariesTest(unittest.TestCase):
     def paths(self, *arguments: str) -> tuple[list[str], list[str]]:
         """Names of the libraries to load, and of those that were built."""
         options = bench.make_parser().parse_args(["--build", str(self.folder), *arguments])
-        paths = bench.library_paths(options)
+        paths = bench.paths_of_libraries(options)
         return [path.name for path in paths], [call.args[1].name for call in self.build.mock_calls]
 
     def test_own_library_is_built(self) -> None:

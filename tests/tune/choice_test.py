@@ -15,11 +15,11 @@ class ChoiceTest(unittest.TestCase):
 
     def setUp(self) -> None:
         self.weights = os.environ["WEIGHTS"]
-        self.library = fit.Library(Path(os.environ["LIBRARY"]).absolute(), "bf16", self.weights)
+        self.kernels = fit.Library(Path(os.environ["LIBRARY"]).absolute(), "bf16", self.weights)
 
     def test_it_is_good_also_where_nothing_was_fitted(self) -> None:
         fitted = fit.fit_table(
-            self.library, Path(os.environ["TABLE"]), int(os.environ["LEAST_TOKENS"])
+            self.kernels, Path(os.environ["TABLE"]), int(os.environ["LEAST_TOKENS"])
         )
         for judgement in fit.judge(fitted):
             fit.print_judgement(judgement, examples=1)
@@ -27,9 +27,9 @@ class ChoiceTest(unittest.TestCase):
                 self.assertTrue(judgement.acceptable(float(os.environ["MOST_REGRET"])))
 
     def test_only_what_the_model_describes_is_fitted(self) -> None:
-        self.assertTrue(self.library.knows("128x128_1x1x1_Coop_Tma_StreamK"))
-        self.assertFalse(self.library.knows("224x8_1x1x2_Stream_NoSmem_Persistent"))
-        self.assertFalse(self.library.knows("128x128"))
+        self.assertTrue(self.kernels.knows("128x128_1x1x1_Coop_Tma_StreamK"))
+        self.assertFalse(self.kernels.knows("224x8_1x1x2_Stream_NoSmem_Persistent"))
+        self.assertFalse(self.kernels.knows("128x128"))
 
 
 if __name__ == "__main__":

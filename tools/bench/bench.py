@@ -167,10 +167,10 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def library_paths(options: argparse.Namespace) -> list[Path]:
+def paths_of_libraries(options: argparse.Namespace) -> list[Path]:
     """The libraries to load, built where need be."""
     wanted = options.catalogues or ([] if options.libraries else [None])
-    built = {build.library_path(options.build, catalogue): catalogue for catalogue in wanted}
+    built = {build.path_of_library(options.build, catalogue): catalogue for catalogue in wanted}
     paths = [*options.libraries, *built]
     names = [path.stem.removeprefix("lib") for path in paths]
     if len(set(names)) < len(options.libraries) + len(wanted):
@@ -178,7 +178,7 @@ def library_paths(options: argparse.Namespace) -> list[Path]:
     tools = build.find_tools(options) if built else None
     for path, catalogue in built.items():
         assert tools
-        build.build(tools, path, [build.LIBRARY_SOURCE], catalogue)
+        build.build(tools, path, [build.C_API_SOURCE], catalogue)
     return paths
 
 
@@ -245,7 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         unknown = [peer for peer in options.peers if peer not in providers.PEERS]
         if unknown:
             raise BenchError(f"--peers '{unknown[0]}'; allowed: {', '.join(providers.PEERS)}")
-        paths = library_paths(options)
+        paths = paths_of_libraries(options)
         if not torch.cuda.is_available():
             raise BenchError("PyTorch finds no GPU; allowed: a Hopper GPU")
         torch.backends.cuda.matmul.allow_tf32 = False

@@ -26,7 +26,7 @@ from pathlib import Path
 # Not resolved: a runfiles tree is made of links.
 ROOT = Path(__file__).absolute().parents[2]
 FOLDER = ROOT / "build"
-LIBRARY_SOURCE = ROOT / "tools/bench/c_api.cc"
+C_API_SOURCE = ROOT / "tools/bench/c_api.cc"
 
 
 class BuildError(Exception):
@@ -202,7 +202,7 @@ def find_tools(options: argparse.Namespace) -> Tools:
     return Tools(find_nvcc(), find_cutlass(options.cutlass), options.build.absolute(), options.jobs)
 
 
-def library_path(folder: Path, catalogue: Path | None) -> Path:
+def path_of_library(folder: Path, catalogue: Path | None) -> Path:
     """Where the benchmark's library goes: a name of its own for each catalogue."""
     return folder / f"lib{catalogue.stem if catalogue else 'machete_bench'}.so"
 
@@ -220,8 +220,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         build(
             find_tools(options),
-            options.output or library_path(options.build, options.catalogue),
-            options.sources or [LIBRARY_SOURCE],
+            options.output or path_of_library(options.build, options.catalogue),
+            options.sources or [C_API_SOURCE],
             options.catalogue,
         )
     except BuildError as error:
