@@ -1,6 +1,7 @@
 """generated_family: one type family, generated and compiled."""
 
 load("@rules_cuda//cuda:defs.bzl", "cuda_library", "requires_cuda")
+load("//tools/remote:properties.bzl", "SHARD_EXEC_PROPERTIES")
 load(":copts.bzl", "ARCHS", "COPTS")
 load(":pic_library.bzl", "pic_library")
 
@@ -21,6 +22,7 @@ def _compile(name, srcs, deps):
         srcs = srcs,
         archs = ARCHS,
         copts = COPTS,
+        exec_properties = SHARD_EXEC_PROPERTIES,
         tags = [
             # Built by itself, an optimised cuda_library is compiled twice; see pic_library.bzl.
             "manual",

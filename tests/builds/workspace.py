@@ -115,9 +115,9 @@ class Workspace:
         )
         return read_log(self._log)
 
-    def products(self, package: str) -> dict[str, str]:
+    def products(self, package: str, mode: str = "fastbuild") -> dict[str, str]:
         """The digest of each source, object, archive and program made in a package, by its path."""
-        folder = self.bin / package
+        folder = self.bin.parent.with_name(f"k8-{mode}") / "bin" / package
         return {
             str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(folder.rglob("*"))
