@@ -10,7 +10,8 @@ constexpr int kWarpSlices = 2;  // slices of 16 features that a consumer warp mu
 // Consumers. With the producers four warps for each quarter of the SM; a fifth would leave them 96
 // registers.
 constexpr int kMaxStreamingWarps = 14;
-constexpr int kMaxStreamingThreads = (kMaxStreamingWarps + 2) * 32;  // and two producers
+constexpr int kStreamingProducers = 2;  // warps: for weights, for activations
+constexpr int kMaxStreamingThreads = (kMaxStreamingWarps + kStreamingProducers) * 32;
 constexpr int kMaxStreamingBytes = 227 * 1024;  // of shared memory: all that a CTA can have
 constexpr int kFragmentBytes = 32 * 16;  // four accumulators of each lane: 16 features x 8 tokens
 

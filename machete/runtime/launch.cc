@@ -88,7 +88,7 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
   const RunArgs& tensors = args.tensors;
   StreamingParams params = {};
   static_cast<WeightParams&>(params) = weight_params(args, ceil_div(args.M, kernel.tile_m));
-  params.tiles = plan_streaming_tiles(kernel, args.M, args.N, args.K, params.slice_bytes, resident);
+  params.tiles = plan_streaming_tiles(kernel, args.M, args.N, params.slice_bytes, resident);
   const int64_t steps = int64_t{params.tiles.tiles_m} * params.tiles.passes * params.k_blocks;
   if (steps > INT32_MAX) {
     return Status::failure(StatusCode::kInvalidArgument,
@@ -109,8 +109,9 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
   const StreamingMemory memory = streaming_memory(kernel.tile_m, params.slice_bytes, tiles.warps_n,
                                                   tiles.warps_k, tiles.stages);
   void* parameters[] = {&activations, &params};
-  return launch_clusters(kernel, args, tiles.pairs, (tiles.warps_n * tiles.warps_k + 2) * 32,
-                         memory.total, parameters);
+  return launch_clusters(kernel, args, tiles.pairs,
+                         (tiles.warps_n * tiles.warps_k + kStreamingProducers) * 32, memory.total,
+                         parameters);
 }
 
 Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) {
@@ -145,9 +146,7 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
   CUtensorMap output;
   Status status;
   if (tokens >= part) status = encode_activations(args, part, &activations.whole);
-  if (status.ok() && rest > 0) {
-    status = encode_activations(args, rest, &activations.rest);
-  }
+  if (status.ok() && rest > 0) status = encode_activations(args, rest, &activations.rest);
   if (!status.ok()) return status;
   status = encode(args.encode_tensor_map, args.desc->types.out, "out", tensors.out, args.M, args.N,
                   tensors.ldo, kernel.store_m, CU_TENSOR_MAP_L2_PROMOTION_NONE, &output);

@@ -18,7 +18,7 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
                       int resident_clusters);
 
 // The same for a streaming kernel on a device that holds `resident_pairs` of its clusters.
-StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
+StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_t n,
                                     int slice_bytes, int resident_pairs);
 
 // The workspace of stream-K: flags, then partial sums.

@@ -21,7 +21,6 @@ constexpr int kGroupsPerBlock[] = {1, 2};
 constexpr int64_t kM[] = {1, 8, 9, 16, 17, 100, 513};
 constexpr int64_t kN[] = {8,    16,   24,    200,   1008,  2056,  3584,  4096,
                           4104, 6144, 10240, 14784, 14792, 28672, 57344, 200000};
-constexpr int64_t kK[] = {16, 128, 272, 4096, 4112, 28672};
 constexpr int kResident[] = {1, 7, 8, 61, 66};
 
 struct Problem {
@@ -30,7 +29,6 @@ struct Problem {
   int groups_per_block;
   int64_t m;
   int64_t n;
-  int64_t k;
   int resident;
 
   int slice_bytes() const {
@@ -38,7 +36,7 @@ struct Problem {
   }
   int slices() const { return static_cast<int>(ceil_div(n, kSliceN)); }
   StreamingTiles plan() const {
-    return plan_streaming_tiles(kernel, m, n, k, slice_bytes(), resident);
+    return plan_streaming_tiles(kernel, m, n, slice_bytes(), resident);
   }
 };
 
@@ -46,10 +44,9 @@ std::string describe(const Problem& p, const StreamingTiles& t) {
   return std::to_string(p.bits) + " bits, " + std::to_string(p.groups_per_block) +
          " groups a block, tile " + std::to_string(p.kernel.tile_n) + " x " +
          std::to_string(p.kernel.tile_m) + ", m = " + std::to_string(p.m) +
-         ", n = " + std::to_string(p.n) + ", k = " + std::to_string(p.k) +
-         ", resident = " + std::to_string(p.resident) + ": " + std::to_string(t.pairs) +
-         " pairs of " + std::to_string(t.pair_slices) + " slices, " + std::to_string(t.extra) +
-         " of one more, " + std::to_string(t.passes) + " passes of " +
+         ", n = " + std::to_string(p.n) + ", resident = " + std::to_string(p.resident) + ": " +
+         std::to_string(t.pairs) + " pairs of " + std::to_string(t.pair_slices) + " slices, " +
+         std::to_string(t.extra) + " of one more, " + std::to_string(t.passes) + " passes of " +
          std::to_string(t.pass_slices) + ", " + std::to_string(t.warps_n) + " x " +
          std::to_string(t.warps_k) + " warps, " + std::to_string(t.stages) + " stages";
 }
@@ -69,11 +66,9 @@ void for_each_problem(Function function) {
         for (const int groups : kGroupsPerBlock) {
           for (const int64_t m : kM) {
             for (const int64_t n : kN) {
-              for (const int64_t k : kK) {
-                for (const int resident : kResident) {
-                  function(Problem{kernel, bits, groups, m, n, k, resident});
-                  if (::testing::Test::HasFatalFailure()) return;
-                }
+              for (const int resident : kResident) {
+                function(Problem{kernel, bits, groups, m, n, resident});
+                if (::testing::Test::HasFatalFailure()) return;
               }
             }
           }

@@ -15,7 +15,7 @@ class ChoiceTest(unittest.TestCase):
 
     def setUp(self) -> None:
         self.weights = os.environ["WEIGHTS"]
-        self.kernels = fit.Library(Path(os.environ["LIBRARY"]).absolute(), "bf16", self.weights)
+        self.kernels = fit.WorkLibrary(Path(os.environ["LIBRARY"]).absolute(), "bf16", self.weights)
 
     def test_it_is_good_also_where_nothing_was_fitted(self) -> None:
         fitted = fit.fit_table(

@@ -31,7 +31,7 @@ import report
 
 # PyTorch, and what imports it, is only imported where it is used.
 if TYPE_CHECKING:
-    from providers import Library
+    from providers import KernelLibrary
 
 T = TypeVar("T")
 
@@ -182,7 +182,7 @@ def paths_of_libraries(options: argparse.Namespace) -> list[Path]:
     return paths
 
 
-def time_all(options: argparse.Namespace, libraries: Sequence[Library]) -> list[report.Row]:
+def time_all(options: argparse.Namespace, libraries: Sequence[KernelLibrary]) -> list[report.Row]:
     """Times everything; prints and writes what has come so far after each layer."""
     import torch
 
@@ -249,8 +249,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not torch.cuda.is_available():
             raise BenchError("PyTorch finds no GPU; allowed: a Hopper GPU")
         torch.backends.cuda.matmul.allow_tf32 = False
-        rows = time_all(options, [providers.Library(path) for path in paths])
-    except (BenchError, build.BuildError, providers.LibraryError) as error:
+        rows = time_all(options, [providers.KernelLibrary(path) for path in paths])
+    except (BenchError, build.BuildError, providers.KernelLibraryError) as error:
         print(f"bench.py: error: {error}", file=sys.stderr)
         return 2
     wrong = [row for row in rows if row.is_wrong]

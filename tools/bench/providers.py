@@ -23,11 +23,11 @@ HOST_COST_BATCHES = 50
 Run = Callable[[int], object]
 
 
-class LibraryError(Exception):
+class KernelLibraryError(Exception):
     """What a library complains of."""
 
 
-class Library:
+class KernelLibrary:
     """The C functions of c_api.cc; failures become exceptions with the library's words."""
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class Library:
             try:
                 function = getattr(self._functions, f"machete_{name}")
             except AttributeError:
-                raise LibraryError(
+                raise KernelLibraryError(
                     f"{path}: no machete_{name}; allowed: libraries built with this c_api.cc"
                 ) from None
             function.restype = result
@@ -63,7 +63,7 @@ class Library:
         """Calls machete_NAME and raises what it complains of."""
         message = self.call(name, *arguments)
         if message is not None:
-            raise LibraryError(f"{self.name}: {name}: {message.decode()}")
+            raise KernelLibraryError(f"{self.name}: {name}: {message.decode()}")
 
     def schedules(self, a: str, b: str) -> list[str]:
         """All schedules for activations and weights of these types."""
@@ -104,7 +104,7 @@ def copies(weights: torch.Tensor) -> list[torch.Tensor]:
 class Layer:
     """The weights, packed by one library, in enough copies to miss the L2."""
 
-    def __init__(self, library: Library, weights: Weights) -> None:
+    def __init__(self, library: KernelLibrary, weights: Weights) -> None:
         self.api = library
         self.weights = weights
         self._plans: dict[tuple[str, bool], ctypes.c_void_p] = {}
@@ -203,7 +203,7 @@ class Cublas:
 PEERS: dict[str, Callable[[Weights, torch.Tensor], Peer]] = {"cublas": Cublas}
 
 
-def host_cost(library: Library, a: str, b: str, pdl: bool) -> dict[str, float]:
+def host_cost(library: KernelLibrary, a: str, b: str, pdl: bool) -> dict[str, float]:
     """Nanoseconds of the host's time that a run of a kept plan takes, from C++ and through ctypes.
 
     A small product, so that the GPU keeps up, and few runs between two synchronisations, which are

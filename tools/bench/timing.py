@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import torch
 
-from providers import DTYPES, PEERS, Layer, Library, Run, Weights
+from providers import DTYPES, PEERS, KernelLibrary, Layer, Run, Weights
 from report import Ceilings, Row, rates
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ def measure_ceilings() -> Ceilings:
 
 def time_layer(
     weights: Weights,
-    libraries: Sequence[Library],
+    libraries: Sequence[KernelLibrary],
     peers: Sequence[str],
     tokens: Iterable[int],
     schedules: Sequence[str],

@@ -69,7 +69,7 @@ def read_table(path: Path, known: Sequence[str] | None = None) -> list[Product]:
         ]
 
 
-class Library:
+class WorkLibrary:
     """Counts what launches do, by the code that the runtime chooses with."""
 
     def __init__(self, path: Path, a: str, b: str) -> None:
@@ -266,7 +266,7 @@ def print_judgement(judgement: Judgement, examples: int) -> None:
         )
 
 
-def fit_table(library: Library, path: Path, least_tokens: int = 1) -> Fit:
+def fit_table(library: WorkLibrary, path: Path, least_tokens: int = 1) -> Fit:
     """Reads a table and counts the work of every schedule in every product.
 
     Columns of other schedules are left out: of those no longer in the catalogue, and of those that
@@ -284,7 +284,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", type=Path, required=True, help="what sweep.py has written")
-    parser.add_argument("--library", type=Path, required=True, help="libmachete_work.so")
+    parser.add_argument(
+        "--library", dest="work", type=Path, required=True, help="libmachete_work.so"
+    )
     parser.add_argument(
         "--a", default="bf16", choices=["bf16", "f16"], help="activations of the table"
     )
@@ -311,7 +313,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fits; fails where the bounds are missed."""
     options = parse(arguments)
-    library = Library(options.library.absolute(), options.a, options.b)
+    library = WorkLibrary(options.work.absolute(), options.a, options.b)
     fit = fit_table(library, options.table, options.least_tokens)
     if options.out:
         write_costs(options.out, fit.costs())

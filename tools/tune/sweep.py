@@ -30,7 +30,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "bench"))
 import shapes
 import torch
 
-from providers import BITS, DTYPES, Layer, Library, Weights
+from providers import BITS, DTYPES, KernelLibrary, Layer, Weights
 from report import TOLERANCES
 from timing import graph_of, measure_ceilings, relative_error, time_graphs
 
@@ -121,7 +121,9 @@ def machine() -> dict[str, str]:
 def parse() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--library", type=Path, required=True, help="libmachete_bench.so")
+    parser.add_argument(
+        "--library", dest="path", type=Path, required=True, help="libmachete_bench.so"
+    )
     parser.add_argument("--csv", type=Path, required=True, help="where the table goes")
     parser.add_argument("--a", default="bf16", choices=DTYPES, help="activations")
     parser.add_argument("--b", default="u4b8", choices=BITS, help="weights")
@@ -138,7 +140,7 @@ def main() -> int:
     """Measures the table."""
     options = parse()
     torch.backends.cuda.matmul.allow_tf32 = False
-    library = Library(options.library)
+    library = KernelLibrary(options.path)
     schedules = library.schedules(options.a, options.b)
     started = time.time()
     wrong, left_out = 0, []
