@@ -213,43 +213,51 @@ class Consumer {
     if (held >= 0) pipeline_.release(held, lane_);
   }
 
-  // Activations of 8 bits with group scales: they are of one unit each, whose sums are scaled, in
-  // fp32, as they are added. Units do not overlap in a warpgroup; those of the other one fill the
-  // tensor cores.
+  // Activations of 8 bits with group scales: a unit has one for each feature, by which its sums are
+  // multiplied, in fp32, as they are added to those before. While the tensor cores work on one unit
+  // the next is dequantised; while sums are added, they work for the other warpgroup.
   __device__ __forceinline__ void multiply_groups(const Segment& segment,
                                                   Accumulators& accumulators) {
     for_each(accumulators, [](float& sum, int, int) { sum = 0; });
-    using Sum = std::conditional_t<Types::kA == DataType::kS8, uint32_t, float>;
-    Sum sums[Shape::kAccumulators];
+    if (segment.k_begin == segment.k_end) return;
+    std::conditional_t<Types::kA == DataType::kS8, uint32_t, float> sums[Shape::kAccumulators];
+    Fragment fragments[2];
+    Dequantise dequantise[2];
+    pipeline_.wait_full(at_);
+    dequantise_unit(dequantise[0], 0, fragments[0]);
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
-      pipeline_.wait_full(at_);
-      const uint32_t activations =
-          descriptor_low(activations_ + at_.stage * Shape::kActivationBytes);
-      uint32_t codes[4 * kWords];
-      load_codes(codes, 0);
+      const int stage = at_.stage;
+      const uint32_t activations = descriptor_low(activations_ + stage * Shape::kActivationBytes);
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
         const int b = u % kBlocks;
-        const int half = u / kBlocks;
-        Dequantise dequantise;
-        dequantise.load(groups(b, 0) + half * half_bytes());
-        Fragment fragment;
-#pragma unroll
-        for (int j = 0; j < 4; ++j) dequantise(codes + kWords * j, fragment + 4 * j);
-        issue(fragment, activations, half, sums, cute::SM90::GMMA::ScaleOut::Zero);
-        if (u + 1 < kUnits) load_codes(codes, u + 1);
+        issue(fragments[u & 1], activations, u / kBlocks, sums, cute::SM90::GMMA::ScaleOut::Zero);
+        if (u + 1 == kUnits) at_.advance();
+        if (u + 1 < kUnits || step + 1 < segment.k_end) {
+          if (u + 1 == kUnits) pipeline_.wait_full(at_);
+          dequantise_unit(dequantise[(u + 1) & 1], (u + 1) % kUnits, fragments[(u + 1) & 1]);
+        }
         cute::warpgroup_wait<0>();
 #pragma unroll
         for (int i = 0; i < Shape::kAccumulators; ++i) cute::warpgroup_fence_operand(sums[i]);
-        if (u + 1 == kUnits) pipeline_.release(at_.stage, lane_);
+        if (u + 1 == kUnits) pipeline_.release(stage, lane_);
 #pragma unroll
         for (int i = 0; i < Shape::kAccumulators; ++i) {
-          accumulators[b][i] = fmaf(dequantise.scale(i / 2 % 2), to_float(sums[i]),
-                                    accumulators[b][i]);
+          accumulators[b][i] =
+              fmaf(dequantise[u & 1].scale(i / 2 % 2), to_float(sums[i]), accumulators[b][i]);
         }
       }
-      at_.advance();
     }
+  }
+
+  // A whole unit of the present stage, with its scales.
+  __device__ __forceinline__ void dequantise_unit(Dequantise& dequantise, int unit,
+                                                  Fragment& fragment) const {
+    dequantise.load(groups(unit % kBlocks, 0) + unit / kBlocks * half_bytes());
+    uint32_t codes[4 * kWords];
+    load_codes(codes, unit);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) dequantise(codes + kWords * j, fragment + 4 * j);
   }
 
   // The four MMAs of a unit.
