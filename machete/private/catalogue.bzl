@@ -6,10 +6,10 @@ Written by `machete.generator --starlark`: do not edit.
 FAMILIES = {
     "bf16_u4b8": [
         "impl_128x128_1x1x1_Coop_Tma_StreamK.cu",
-        "impl_128x64_1x1x1_Coop_Tma_StreamK.cu",
+        "impl_192x128_1x1x1_Coop_Tma_StreamK.cu",
         "impl_224x16_1x1x2_Stream_NoSmem_Persistent.cu",
         "impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu",
-        "impl_256x128_2x1x1_Coop_Tma_StreamK.cu",
+        "impl_256x128_1x1x1_Coop_Tma_StreamK.cu",
         "impl_256x32_1x1x1_Coop_Tma_StreamK.cu",
         "impl_256x64_1x1x1_Coop_Tma_StreamK.cu",
         "impl_256x96_1x1x1_Coop_Tma_StreamK.cu",
@@ -34,10 +34,10 @@ FAMILIES = {
     ],
     "f16_u4b8": [
         "impl_128x128_1x1x1_Coop_Tma_StreamK.cu",
-        "impl_128x64_1x1x1_Coop_Tma_StreamK.cu",
+        "impl_192x128_1x1x1_Coop_Tma_StreamK.cu",
         "impl_224x16_1x1x2_Stream_NoSmem_Persistent.cu",
         "impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu",
-        "impl_256x128_2x1x1_Coop_Tma_StreamK.cu",
+        "impl_256x128_1x1x1_Coop_Tma_StreamK.cu",
         "impl_256x32_1x1x1_Coop_Tma_StreamK.cu",
         "impl_256x64_1x1x1_Coop_Tma_StreamK.cu",
         "impl_256x96_1x1x1_Coop_Tma_StreamK.cu",
