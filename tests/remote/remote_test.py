@@ -23,7 +23,7 @@ TARGETS = ("--compilation_mode=opt", f"//{PACKAGE}:own_kernels_test")
 # Routed as the tests in tests/gpu are, without compiling all kernels as they do.
 ROUTED = """
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
-load("//tools/remote:properties.bzl", "GPU_TEST_EXEC_PROPERTIES")
+load("//machete/remote:properties.bzl", "GPU_TEST_EXEC_PROPERTIES")
 
 cc_test(
     name = "routed",
@@ -68,14 +68,14 @@ class RemoteTest(unittest.TestCase):
 
         print("remote: ", end="")
         with workspace(folder / "remote", *remote) as first:
-            self.assert_runner(first.build(*TARGETS, "--//tools/remote:estimates"), "remote")
+            self.assert_runner(first.build(*TARGETS, "--//machete/remote:estimates"), "remote")
             outputs = first.products(PACKAGE, mode="opt")
         for name in ("own/dispatch.cu", "libown.shards.a", "own_kernels_test"):
             self.assertIn(name, outputs)
 
         print("again, elsewhere: ", end="")
         with workspace(folder / "again", *remote) as second:
-            again = second.build(*TARGETS, "--//tools/remote:estimates")
+            again = second.build(*TARGETS, "--//machete/remote:estimates")
             self.assert_runner(again, "remote cache hit")
             self.assertEqual(second.products(PACKAGE, mode="opt"), outputs)
             for spawn in again:
