@@ -218,7 +218,10 @@ MACHETE_HOST_DEVICE void finish_row(const PackingSource& source, int64_t n, RowE
   }
   if (source.channel_scales != nullptr) entry->factor *= source.channel_scales[n];
   entry->factor *= source.tensor_scale;
-  if (has_nan(source, n)) entry->factor = float_of_bits(0x7fffffff);
+  // One NaN for all: which one a product gives is up to the processor.
+  if (entry->factor != entry->factor || has_nan(source, n)) {
+    entry->factor = float_of_bits(0x7fffffff);
+  }
 }
 
 // A group scale of 8 bits as the kernels store it; 0 for one that is zero or too small beside the
