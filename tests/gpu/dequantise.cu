@@ -14,6 +14,11 @@ struct Words {
   uint32_t word[2];
 };
 
+// At least one, so that there is something to count.
+constexpr int part_words(const GroupFormat& format) {
+  return format.part_bytes > 0 ? format.part_bytes / 4 : 1;
+}
+
 // The types of family kFamily as kernels have them.
 template <size_t kFamily>
 struct Types {
@@ -26,7 +31,7 @@ struct Types {
 template <class Types>
 __global__ void dequantise(Words codes, const uint32_t* parts, size_t count, int step,
                            uint32_t* fragments) {
-  constexpr int kPartWords = Dequantiser<Types>::kFormat.part_bytes / 4;
+  constexpr int kPartWords = part_words(Dequantiser<Types>::kFormat);
   __shared__ uint32_t shared[kThreads * kPartWords];
   const size_t i = blockIdx.x * size_t{blockDim.x} + threadIdx.x;
   if (i >= count) return;
@@ -53,9 +58,8 @@ std::vector<uint32_t> dequantise(const TypeSet& types, const std::vector<uint32_
                                  const std::vector<uint32_t>& parts, int step) {
   Words words = {};
   for (size_t i = 0; i < codes.size(); ++i) words.word[i] = codes[i];
-  const size_t part_words =
-      group_format(types.b_group_scale, types.b_group_zeropoint).part_bytes / sizeof(uint32_t);
-  const size_t count = parts.size() / part_words;
+  const size_t count =
+      parts.size() / part_words(group_format(types.b_group_scale, types.b_group_zeropoint));
   const Buffer input(parts.size() * sizeof(uint32_t));
   const Buffer output(4 * count * sizeof(uint32_t));
   check(cudaMemcpy(input.get(), parts.data(), input.bytes(), cudaMemcpyHostToDevice), "the groups");

@@ -1,5 +1,6 @@
 // Every code with every scale that packing can store, in every place of a fragment: the weight is
-// the exact product, rounded once; of e2m1 it is the product.
+// the exact product, rounded once; of e2m1 it is the product. With activations of 8 bits it is the
+// code's weight times a power of two.
 #include "tests/gpu/dequantise.h"
 
 #include <gtest/gtest.h>
@@ -8,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <vector>
@@ -222,10 +224,41 @@ TEST_P(SmallScalesTest, AreExact) {
   EXPECT_GE(scales, 4 * codes_ * kWeights * (small.mantissa_bits == 0 ? 30 : 18 * 8));
 }
 
-std::vector<TypeSet> families(int scale_bits) {
+class NarrowActivationsTest : public DequantiseTest {};
+
+// Four weights a register. A code is once in each of the sixteen places.
+TEST_P(NarrowActivationsTest, AreExact) {
+  const auto at = [](int p, int i) { return 4 * p + i; };
+  for (int first = 0; first < codes_; ++first) {
+    std::vector<uint32_t> words(step_words(8, 4));
+    for (int p = 0; p < 4; ++p) {
+      uint32_t bits = 0;
+      for (int i = 0; i < 4; ++i) {
+        const uint32_t code = (first + at(p, i)) % codes_;
+        bits |= lone_code(encoded_, types_.a, types_.b, code, p % 2 != 0) << 8 * i;
+      }
+      words[p / 2] |= scatter(encoded_.fields[p], bits);
+    }
+    const std::vector<uint32_t> fragment = dequantise(types_, words, {0}, 0);
+    for (int p = 0; p < 4; ++p) {
+      for (int i = 0; i < 4; ++i) {
+        const int byte = static_cast<int>(fragment[p] >> 8 * i & 0xff);
+        const double stored = types_.a == DataType::kS8 ? static_cast<int8_t>(byte)
+                                                        : value_of_code(DataType::kE4M3, byte);
+        const double code = value_of_code(types_.b, (first + at(p, i)) % codes_);
+        ASSERT_EQ(std::ldexp(stored, encoded_.exponent), code) << "place " << at(p, i);
+      }
+    }
+  }
+}
+
+// With activations of some bits and group scales of some others.
+std::vector<TypeSet> families(int a_bits, std::initializer_list<int> scale_bits) {
   std::vector<TypeSet> made;
   for (const TypeSet& types : kFamilies) {
-    if (info(types.b_group_scale).bits == scale_bits) made.push_back(types);
+    const int bits = info(types.b_group_scale).bits;
+    const bool wanted = std::find(scale_bits.begin(), scale_bits.end(), bits) != scale_bits.end();
+    if (info(types.a).bits == a_bits && wanted) made.push_back(types);
   }
   return made;
 }
@@ -234,8 +267,12 @@ std::string test_name(const ::testing::TestParamInfo<TypeSet>& info) {
   return family_name(info.param);
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, WideScalesTest, ::testing::ValuesIn(families(16)), test_name);
-INSTANTIATE_TEST_SUITE_P(Families, SmallScalesTest, ::testing::ValuesIn(families(8)), test_name);
+INSTANTIATE_TEST_SUITE_P(Families, WideScalesTest, ::testing::ValuesIn(families(16, {16})),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(Families, SmallScalesTest, ::testing::ValuesIn(families(16, {8})),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(Families, NarrowActivationsTest, ::testing::ValuesIn(families(8, {0, 16})),
+                         test_name);
 
 }  // namespace
 }  // namespace machete::testing

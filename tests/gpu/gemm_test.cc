@@ -43,22 +43,11 @@ constexpr Layer kLayers[] = {
 constexpr int64_t kTokens[] = {1,  3,   7,   8,   9,   15,  16,  17,  31,  33,  48,  63,   64,
                                65, 100, 127, 129, 191, 200, 255, 256, 257, 300, 513, 1000, 4096};
 
-constexpr int64_t kWholeK = -1;  // group size: one scale for each output feature
+constexpr int64_t kWholeK = 0;  // group size: one scale for each output feature
 // All ways in which a block's groups can lie.
 constexpr int64_t kGroups[] = {16, 32, 48, 64, 96, 128, 256, kWholeK};
 // With more weights the product in float64 takes long, and one group size has to do.
 constexpr int64_t kManyWeights = int64_t{1} << 24;
-
-int64_t usual_group(const TypeSet& types) {
-  switch (types.b_group_scale) {
-    case DataType::kE4M3:
-      return 16;
-    case DataType::kUE8M0:
-      return 32;
-    default:
-      return 128;
-  }
-}
 
 ProblemDesc make_desc(const TypeSet& types, const Layer& layer, int64_t group) {
   ProblemDesc desc;

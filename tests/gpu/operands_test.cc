@@ -21,7 +21,10 @@ constexpr int64_t kM = 21;
 
 class OperandsTest : public ::testing::TestWithParam<std::tuple<TypeSet, const char*>> {
  protected:
-  static ProblemDesc make_desc() { return {std::get<0>(GetParam()), kN, kK, kGroup}; }
+  static ProblemDesc make_desc() {
+    const TypeSet& types = std::get<0>(GetParam());
+    return {types, kN, kK, usual_group(types) == 0 ? kK : kGroup};
+  }
 
   // Runs the schedule; what it does not write is NaN.
   static void run(const ProblemDesc& desc, RunArgs args) {

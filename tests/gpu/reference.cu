@@ -1,5 +1,6 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
+#include <cuda_fp8.h>
 
 #include <cmath>
 
@@ -44,6 +45,8 @@ __device__ double value_of(DataType type, uint32_t bits) {
       return small_float(bits, 1, 2);
     case DataType::kUE8M0:
       return ldexp(1, static_cast<int>(bits) - 127);
+    case DataType::kS8:
+      return static_cast<int8_t>(bits);
     case DataType::kU4B8:
       return static_cast<int>(bits) - 8;
     case DataType::kU8B128:
@@ -78,8 +81,15 @@ __device__ void store(void* values, DataType type, int64_t i, double x) {
     case DataType::kF16:
       static_cast<__half*>(values)[i] = __float2half(rounded);
       break;
+    case DataType::kE4M3:
+      static_cast<__nv_fp8_storage_t*>(values)[i] =
+          __nv_cvt_float_to_fp8(rounded, __NV_SATFINITE, __NV_E4M3);
+      break;
     case DataType::kUE8M0:
       static_cast<uint8_t*>(values)[i] = static_cast<uint8_t>(rint(log2(fabs(x))) + 127);
+      break;
+    case DataType::kS8:
+      static_cast<int8_t*>(values)[i] = static_cast<int8_t>(x);
       break;
     default:
       static_cast<float*>(values)[i] = rounded;
@@ -152,6 +162,7 @@ __global__ void fill_activations(void* out, DataType type, int64_t count, int64_
   const int64_t i = thread_index();
   if (i >= count) return;
   const double x = 2 * random_unit(seed, i) - 1;
+  if (type == DataType::kS8) return store(out, type, i, floor(128 * x));
   store(out, type, i, i % columns % 997 == 5 ? 100 * x : x);
 }
 
@@ -241,14 +252,20 @@ __host__ __device__ double rounding(DataType type) {
   return 0.2123 * (type == DataType::kBF16 ? 0x1p-7 : 0x1p-10);
 }
 
-// The tensor cores cut sums off where a float32 ends.
-constexpr double kAccumulation = 0x1p-15;
+// Tensor cores cut sums off, after 14 bits with activations of e4m3, else where a float32 ends.
+// What that comes to over the sum of squares, if each addition takes away half a unit. Sums of
+// groups are added up elsewhere, and those of s8 are exact.
+double accumulation(const ProblemDesc& desc) {
+  if (!is_narrow(desc.types)) return 0x1p-24 * static_cast<double>(desc.k) / 16;
+  if (desc.types.a == DataType::kS8) return 0x1p-24;
+  const int64_t k = desc.types.b_group_scale == DataType::kVoid ? desc.k : 128;
+  return 0x1p-14 * static_cast<double>(k) / 32;
+}
 
 // Adds each error's square over the expected one's.
-__global__ void add_squares(RunArgs args, DataType type, bool exact_weights, const double* products,
-                            const double* squares, int64_t n, double* sum) {
-  const double output_rounding = rounding(type);
-  const double weight_rounding = exact_weights ? 0 : rounding(type);
+__global__ void add_squares(RunArgs args, DataType type, double weight_error,
+                            const double* products, const double* squares, int64_t n, double* sum) {
+  const double output_error = rounding(type);
   double total = 0;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = thread_index(); i < args.m * n; i += stride) {
@@ -256,9 +273,8 @@ __global__ void add_squares(RunArgs args, DataType type, bool exact_weights, con
     const double bias = args.bias == nullptr ? 0 : load(args.bias, type, i % n);
     const double wanted = products[i] * token + bias;
     const double error = load(args.out, type, i / n * args.ldo + i % n) - wanted;
-    const double expected = output_rounding * output_rounding * wanted * wanted +
-                            (weight_rounding * weight_rounding + kAccumulation * kAccumulation) *
-                                squares[i] * token * token;
+    const double expected = output_error * output_error * wanted * wanted +
+                            weight_error * weight_error * squares[i] * token * token;
     if (error != 0) total += error * error / expected;
   }
   for (int offset = 16; offset > 0; offset /= 2) total += __shfl_down_sync(~0u, total, offset);
@@ -369,11 +385,10 @@ RunArgs run_args_with_all(const Problem& problem, const Buffer& packed, const Bu
 }
 
 Reference::Reference(const Problem& problem, const Weights& weights)
-    : types_(problem.desc.types),
-      n_(problem.desc.n),
-      products_(problem.max_m * n_ * sizeof(double)),
+    : desc_(problem.desc),
+      products_(problem.max_m * desc_.n * sizeof(double)),
       squares_(products_.bytes()) {
-  const dim3 grid(static_cast<unsigned>((n_ + kTileN - 1) / kTileN),
+  const dim3 grid(static_cast<unsigned>((desc_.n + kTileN - 1) / kTileN),
                   static_cast<unsigned>((problem.max_m + kTileM - 1) / kTileM));
   multiply<<<grid, 256>>>(problem.a.get(), weights, problem.desc, problem.max_m,
                           products_.get<double>(), squares_.get<double>());
@@ -381,14 +396,16 @@ Reference::Reference(const Problem& problem, const Weights& weights)
 }
 
 double Reference::error(const RunArgs& args) const {
+  const TypeSet& types = desc_.types;
+  const bool exact = types.b == DataType::kE2M1 || is_narrow(types);
+  const double weight_error = std::hypot(exact ? 0 : rounding(types.out), accumulation(desc_));
   const Buffer sum(sizeof(double));
   sum.fill(0);
-  add_squares<<<1024, kThreads>>>(args, types_.out, types_.b == DataType::kE2M1,
-                                  products_.get<double>(), squares_.get<double>(), n_,
-                                  sum.get<double>());
+  add_squares<<<1024, kThreads>>>(args, types.out, weight_error, products_.get<double>(),
+                                  squares_.get<double>(), desc_.n, sum.get<double>());
   double host;
   check(cudaMemcpy(&host, sum.get(), sizeof(host), cudaMemcpyDeviceToHost), "the errors");
-  const double error = std::sqrt(host / static_cast<double>(args.m * n_));
+  const double error = std::sqrt(host / static_cast<double>(args.m * desc_.n));
   return std::isnan(error) ? HUGE_VAL : error;
 }
 

@@ -50,7 +50,7 @@ class Buffer {
 //     group scales  over four orders of magnitude, of either sign where there is one; of e4m3 all
 //                   but NaN
 //     zero points   whole and fractional ones, from the lowest code to the highest
-//     activations   uniform in [-1, 1), but a hundred times that in some columns
+//     activations   uniform in [-1, 1), but a hundred times that in some columns; of s8 all
 struct Problem {
   Problem(const ProblemDesc& desc, int64_t max_m, uint64_t seed);
 
@@ -92,13 +92,12 @@ class Reference {
 
   // How far the output of a run is from what it should be: the root of the mean square of each
   // element's error over the one to be expected. About 1 where weights and outputs are each rounded
-  // once, and weights of e2m1 never; less where rounding leaves many weights as they are. Infinite
-  // with a NaN.
+  // once; weights of e2m1, and those of 4 bits with activations of 8, never are. Less where
+  // rounding leaves many weights as they are. Infinite with a NaN.
   double error(const RunArgs& args) const;
 
  private:
-  const TypeSet types_;
-  const int64_t n_;
+  const ProblemDesc desc_;
   Buffer products_;  // [max_m, n]: sums over k of A * W
   Buffer squares_;   // [max_m, n]: sums over k of (A * W)^2
 };
@@ -124,6 +123,20 @@ constexpr TypeSet weight_only(DataType a, DataType b, DataType group_scale, bool
           DataType::kF32};
 }
 
+// The types of a family with 8-bit activations.
+constexpr TypeSet narrow(DataType a, DataType group_scale) {
+  return {a,
+          DataType::kU4B8,
+          group_scale,
+          DataType::kVoid,
+          DataType::kF32,
+          DataType::kF32,
+          DataType::kBF16,
+          a == DataType::kS8 ? DataType::kS32 : DataType::kF32};
+}
+
+constexpr bool is_narrow(const TypeSet& types) { return info(types.a).bits == 8; }
+
 constexpr TypeSet kBF16U4B8 = weight_only(DataType::kBF16, DataType::kU4B8, DataType::kBF16, false);
 constexpr TypeSet kBF16U8B128 =
     weight_only(DataType::kBF16, DataType::kU8B128, DataType::kBF16, false);
@@ -144,7 +157,25 @@ constexpr TypeSet kFamilies[] = {
     weight_only(DataType::kF16, DataType::kE4M3, DataType::kF16, false),
     weight_only(DataType::kF16, DataType::kE2M1, DataType::kUE8M0, false),
     weight_only(DataType::kF16, DataType::kE2M1, DataType::kE4M3, false),
+    narrow(DataType::kE4M3, DataType::kBF16),
+    narrow(DataType::kE4M3, DataType::kVoid),
+    narrow(DataType::kS8, DataType::kBF16),
+    narrow(DataType::kS8, DataType::kVoid),
 };
+
+// A group size that these types often have; 0 for k itself.
+constexpr int64_t usual_group(const TypeSet& types) {
+  switch (types.b_group_scale) {
+    case DataType::kE4M3:
+      return 16;
+    case DataType::kUE8M0:
+      return 32;
+    case DataType::kVoid:
+      return 0;
+    default:
+      return 128;
+  }
+}
 
 // The types that tell families apart, for names of tests.
 inline std::string family_name(const TypeSet& types) {

@@ -296,9 +296,7 @@ class Peer(Protocol):
 
     weight_bytes: int  # that a launch reads
 
-    def runner(
-        self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None
-    ) -> Run:
+    def runner(self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None) -> Run:
         """A function that launches the product with the i-th copy of the weights."""
 
 
@@ -309,9 +307,7 @@ class Cublas:
         self._weights = copies(dequantised.to(out_dtype(weights.a)))
         self.weight_bytes = weights.n * weights.k * 2
 
-    def runner(
-        self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None
-    ) -> Run:
+    def runner(self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None) -> Run:
         """A function that launches the product with the i-th copy of the weights."""
         a = a.to(out.dtype)
         if token_scales is not None:
@@ -328,9 +324,7 @@ class ScaledMm:
         self._weights = copies((dequantised / largest * 448).to(torch.float8_e4m3fn))
         self.weight_bytes = weights.n * weights.k
 
-    def runner(
-        self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None
-    ) -> Run:
+    def runner(self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None) -> Run:
         """A function that launches the product with the i-th copy of the weights."""
         if token_scales is None:
             token_scales = torch.ones(a.shape[0], device="cuda")
