@@ -17,8 +17,8 @@
     ]
 
 Types that are left out are those that a family of these activations and weights usually has
-(default_types() in config.py). Here only the form is checked. A name that is none of ours stays a string, which constraints.py then
-refuses with what is allowed.
+(default_types() in config.py). Here only the form is checked. A name that is none of ours stays a
+string, which constraints.py then refuses with what is allowed.
 """
 
 import dataclasses

@@ -27,10 +27,21 @@ constexpr TypeSet weight_only(DataType a, DataType b, DataType group_scale, bool
           DataType::kF32};
 }
 
+constexpr TypeSet narrow(DataType a, DataType group_scale) {
+  return {a,
+          DataType::kU4B8,
+          group_scale,
+          kVoid,
+          DataType::kF32,
+          DataType::kF32,
+          DataType::kBF16,
+          a == DataType::kS8 ? DataType::kS32 : DataType::kF32};
+}
+
 struct Family {
   TypeSet types;
   std::string name;
-  int group_multiple;  // group sizes that do not divide it are refused
+  int group_multiple;  // of group sizes other than k; 0: there are none
 };
 
 const std::vector<Family>& families() {
@@ -48,6 +59,11 @@ const std::vector<Family>& families() {
       made.push_back(
           {weight_only(a, DataType::kE2M1, DataType::kE4M3, false), name + "_e2m1_gse4m3", 16});
     }
+    for (const DataType a : {DataType::kE4M3, DataType::kS8}) {
+      const std::string name = std::string(info(a).name) + "_u4b8";
+      made.push_back({narrow(a, DataType::kBF16), name, 128});
+      made.push_back({narrow(a, kVoid), name + "_gsvoid", 0});
+    }
     return made;
   }();
   return all;
@@ -56,6 +72,12 @@ const std::vector<Family>& families() {
 ProblemDesc make_desc(const TypeSet& types = weight_only(DataType::kBF16, DataType::kU4B8,
                                                          DataType::kBF16, false)) {
   return {types, 512, 1024, 128};
+}
+
+ProblemDesc make_desc(const Family& family) {
+  ProblemDesc desc = make_desc(family.types);
+  if (family.group_multiple == 0) desc.group_size = desc.k;
+  return desc;
 }
 
 void expect_failure(const Status& status, StatusCode code, const std::string& message) {
@@ -89,9 +111,10 @@ TEST(Check, Types) {
     DataType value;
     std::string message;
   } rows[] = {
-      {&Types::a, kVoid, "types.a = void; allowed: f16, bf16"},
-      {&Types::a, DataType::kF32, "types.a = f32; allowed: f16, bf16"},
-      {&Types::a, DataType::kS4, "types.a = s4; allowed: f16, bf16"},
+      {&Types::a, kVoid, "types.a = void; allowed: f16, bf16, e4m3, s8"},
+      {&Types::a, DataType::kF32, "types.a = f32; allowed: f16, bf16, e4m3, s8"},
+      {&Types::a, DataType::kS4, "types.a = s4; allowed: f16, bf16, e4m3, s8"},
+      {&Types::a, DataType::kS8, "types.accumulator = f32; allowed: s32"},
       {&Types::b, kVoid, "types.b = void" + weights},
       {&Types::b, DataType::kS4, "types.b = s4" + weights},
       {&Types::b, DataType::kE5M2, "types.b = e5m2" + weights},
@@ -107,8 +130,8 @@ TEST(Check, Types) {
       {&Types::b_channel_scale, DataType::kBF16,
        "types.b_channel_scale = bf16; allowed: void, f32"},
       {&Types::a_token_scale, DataType::kUE8M0, "types.a_token_scale = ue8m0; allowed: void, f32"},
-      {&Types::out, DataType::kF32, "types.out = f32; allowed: the type of a"},
-      {&Types::out, DataType::kF16, "types.out = f16; allowed: the type of a"},
+      {&Types::out, DataType::kS32, "types.out = s32; allowed: the type of a, f32"},
+      {&Types::out, DataType::kF16, "types.out = f16; allowed: the type of a, f32"},
       {&Types::accumulator, DataType::kF16, "types.accumulator = f16; allowed: f32"},
       {&Types::accumulator, kVoid, "types.accumulator = void; allowed: f32"},
   };
@@ -121,13 +144,45 @@ TEST(Check, Types) {
   }
 }
 
+// Of activations of 8 bits.
+TEST(Check, NarrowTypes) {
+  using Types = TypeSet;
+  const struct {
+    DataType Types::* field;
+    DataType value;
+    const char* message;
+  } rows[] = {
+      {&Types::b, DataType::kU8B128, "types.b = u8b128; allowed: u4b8"},
+      {&Types::b_group_scale, DataType::kE4M3,
+       "types.b_group_scale = e4m3; allowed: void, bf16, f16"},
+      {&Types::b_group_zeropoint, DataType::kBF16, "types.b_group_zeropoint = bf16; allowed: void"},
+      {&Types::out, DataType::kE4M3, "types.out = e4m3; allowed: bf16, f16, f32"},
+      {&Types::accumulator, DataType::kS32, "types.accumulator = s32; allowed: f32"},
+  };
+  for (const auto& [field, value, message] : rows) {
+    SCOPED_TRACE(message);
+    ProblemDesc desc = make_desc(narrow(DataType::kE4M3, DataType::kBF16));
+    desc.types.*field = value;
+    expect_refused(desc, StatusCode::kUnsupported, message);
+  }
+}
+
+// Sums of integers could be larger than 32 bits hold.
+TEST(Check, MostInputFeaturesOfIntegers) {
+  ProblemDesc desc = {narrow(DataType::kS8, kVoid), 8, 131056, 131056};
+  EXPECT_TRUE(can_implement(desc).ok());
+  desc.k = desc.group_size = 131072;
+  expect_refused(desc, StatusCode::kInvalidArgument,
+                 "k = 131072; allowed with a = s8: up to 131056");
+}
+
 // Kernels that take them do without.
 TEST(Check, ScalesOfFeaturesAndTokensMayBeLeftOutOfTheTypes) {
   for (const Family& family : families()) {
     SCOPED_TRACE(family.name);
     for (const DataType channel_scale : {kVoid, DataType::kF32}) {
       for (const DataType token_scale : {kVoid, DataType::kF32}) {
-        ProblemDesc desc = make_desc(family.types);
+        ProblemDesc desc = make_desc(family);
         desc.types.b_channel_scale = channel_scale;
         desc.types.a_token_scale = token_scale;
         const Status status = can_implement(desc);
@@ -141,7 +196,7 @@ TEST(Check, ScalesOfFeaturesAndTokensMayBeLeftOutOfTheTypes) {
 TEST(Check, TheFirstWrongTypeIsNamed) {
   ProblemDesc desc = make_desc();
   desc.types = {};
-  expect_refused(desc, StatusCode::kUnsupported, "types.a = void; allowed: f16, bf16");
+  expect_refused(desc, StatusCode::kUnsupported, "types.a = void; allowed: f16, bf16, e4m3, s8");
 }
 
 TEST(Check, Sizes) {
@@ -182,7 +237,7 @@ TEST(Check, GroupSizes) {
   const struct {
     int64_t k;
     int64_t group_size;
-    int least_multiple;  // families that want multiples of this or less take it; 0: none does
+    int most_multiple;  // families whose groups are multiples of this or less take it; 0: none does
   } rows[] = {
       {1024, 0, 0},
       {1024, -1, 0},
@@ -200,18 +255,20 @@ TEST(Check, GroupSizes) {
       {192, 32, 32},
       {192, 64, 32},
       {192, 96, 32},
-      {1024, 512, 32},
+      {384, 192, 32},
+      {1024, 128, 128},
+      {1024, 512, 128},
       // k itself.
-      {192, 192, 32},
-      {16, 16, 32},
-      {272, 272, 32},
+      {192, 192, 128},
+      {16, 16, 128},
+      {272, 272, 128},
   };
   for (const Family& family : families()) {
-    for (const auto& [k, group_size, least_multiple] : rows) {
+    for (const auto& [k, group_size, most_multiple] : rows) {
       SCOPED_TRACE(family.name + ", k = " + std::to_string(k) +
                    ", group_size = " + std::to_string(group_size));
       const ProblemDesc desc = {family.types, 512, k, group_size};
-      if (family.group_multiple <= least_multiple) {
+      if (family.group_multiple == 0 ? k == group_size : family.group_multiple <= most_multiple) {
         const Status status = can_implement(desc);
         EXPECT_TRUE(status.ok()) << status.message();
         continue;
@@ -254,12 +311,18 @@ TEST(Check, SizesThatAreAllowed) {
     for (const Family& family : families()) {
       SCOPED_TRACE(family.name + ", " + std::to_string(n) + " x " + std::to_string(k) + ", " +
                    std::to_string(group_size));
+      const bool has_group =
+          group_size == k || (family.group_multiple > 0 && group_size % family.group_multiple == 0);
+      const bool has_k = family.types.a != DataType::kS8 || k <= 131056;
+      if (!has_group || !has_k) continue;
       const ProblemDesc desc = {family.types, n, k, group_size};
       const Status status = can_implement(desc);
       EXPECT_TRUE(status.ok()) << status.message();
       EXPECT_STREQ(status.message(), "");
       int feature_bytes = 0;  // of scales and zero points in a block
       switch (family.types.b_group_scale) {
+        case kVoid:
+          break;
         case DataType::kUE8M0:
           feature_bytes = 128 / 32;
           break;
@@ -284,6 +347,7 @@ TEST(Check, PackingPointers) {
     std::snprintf(text, sizeof(text), "%s = %p; allowed%s", name, pointer, allowed);
     return std::string(text);
   };
+  constexpr const char* kVoidWords = " where the types have void for them: null";
   constexpr const char* kEven = ": not null, aligned to 2 bytes";
   const TypeSet u4b8 = make_desc().types;
   const TypeSet u4 = weight_only(DataType::kF16, DataType::kU4, DataType::kF16, true);
@@ -314,11 +378,15 @@ TEST(Check, PackingPointers) {
       {"zero points too many",
        u4b8,
        {memory, memory, memory},
-       words("group_zeropoints", memory, " with types.b_group_zeropoint = void: null")},
+       words("group_zeropoints", memory, kVoidWords)},
       {"channel scales too many",
        bare,
        {memory, memory, nullptr, floats},
-       words("channel_scales", memory, " where the types have void for them: null")},
+       words("channel_scales", memory, kVoidWords)},
+      {"group scales too many",
+       narrow(DataType::kS8, kVoid),
+       {memory, memory},
+       words("group_scales", memory, kVoidWords)},
       {"channel scales between floats",
        u4b8,
        {memory, memory, nullptr, odd_floats},
@@ -328,7 +396,7 @@ TEST(Check, PackingPointers) {
   };
   for (const auto& [name, types, weights, message] : rows) {
     SCOPED_TRACE(name);
-    const ProblemDesc desc = make_desc(types);
+    const ProblemDesc desc = make_desc(Family{types, name, types.b_group_scale == kVoid ? 0 : 128});
     expect_failure(prepack_B_host(desc, weights, memory), StatusCode::kInvalidArgument, message);
     expect_failure(prepack_B(desc, weights, memory, nullptr), StatusCode::kInvalidArgument,
                    message);
@@ -379,7 +447,7 @@ TEST(Check, HostPackingTakesWhatIsAligned) {
 TEST(Check, Schedules) {
   for (const Family& family : families()) {
     SCOPED_TRACE(family.name);
-    const ProblemDesc desc = make_desc(family.types);
+    const ProblemDesc desc = make_desc(family);
     const int count = supported_schedules(desc, nullptr, 0);
     ASSERT_GT(count, 0);
 

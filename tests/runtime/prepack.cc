@@ -43,8 +43,9 @@ int main(int argc, char** argv) {
   desc.types.b_group_scale = type_of(argv[3]);
   desc.types.b_group_zeropoint = type_of(argv[4]);
   desc.types.b_channel_scale = DataType::kF32;
-  desc.types.out = desc.types.a;
-  desc.types.accumulator = DataType::kF32;
+  const bool narrow = machete::info(desc.types.a).bits == 8;
+  desc.types.out = narrow ? DataType::kBF16 : desc.types.a;
+  desc.types.accumulator = desc.types.a == DataType::kS8 ? DataType::kS32 : DataType::kF32;
   desc.n = std::atoll(argv[5]);
   desc.k = std::atoll(argv[6]);
   desc.group_size = std::atoll(argv[7]);

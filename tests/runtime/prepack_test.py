@@ -100,7 +100,9 @@ BitFields = tuple[tuple[int, int], ...]
 class Encoding:
     """How weights of a type are stored for activations of a type."""
 
-    a: Float16
+    a: str
+    type: Float16
+    """Of scales of 16 bits, and of weights where activations have 16."""
     b: str
     bits: int
     scale: str
@@ -125,7 +127,27 @@ class Encoding:
 
     def __str__(self) -> str:
         """Names the family."""
-        return f"{self.a.name}_{self.b}_{self.scale}"
+        return f"{self.a}_{self.b}_{self.scale}"
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether activations have 8 bits: then weights are left without their scales."""
+        return self.a in ("e4m3", "s8")
+
+    @property
+    def register_codes(self) -> int:
+        """Codes of a register of a fragment."""
+        return 4 if self.is_narrow else 2
+
+    @property
+    def zero_type(self) -> str:
+        """The type of zero points."""
+        return self.a if self.has_zeros else "void"
+
+    @property
+    def scale_bytes(self) -> int:
+        """Of a group scale as it is stored."""
+        return {"void": 0, "ue8m0": 1, "e4m3": 1}.get(self.scale, 2)
 
     @property
     def bias(self) -> int:
@@ -138,7 +160,9 @@ class Encoding:
         return {"ue8m0": 2, "e4m3": 4}.get(self.scale, 0)
 
     def unit(self, row: int) -> float:
-        """What weight 1 is worth as a code alone, in a row of a slice."""
+        """What weight 1 is worth as a code alone, in a row of a slice; scales make up for it."""
+        if self.is_narrow:
+            return 1
         return math.ldexp(1, (self.upper_shift if row % SLICE >= 8 else 0) - self.exponent)
 
     def value(self, code: int) -> float:
@@ -154,18 +178,30 @@ class Encoding:
     def alone(self) -> list[list[int]]:
         """The bits of each code alone in a float, in the lower rows of a slice and the upper."""
         codes = range(1 << self.bits)
+        if self.a == "s8":
+            return 2 * [[(code ^ 8) << 4 for code in codes]]
+        if self.a == "e4m3":
+            return 2 * [[code - 8 if code >= 8 else 0x80 | 7 - code for code in codes]]
         if self.b in ("e4m3", "e2m1"):
             sign = 1 << self.bits - 1
-            below = self.a.mantissa_bits - (3 if self.b == "e4m3" else 1)
+            below = self.type.mantissa_bits - (3 if self.b == "e4m3" else 1)
             return 2 * [
                 [(code & sign) << 16 - self.bits | (code & sign - 1) << below for code in codes]
             ]
         shifts = (self.shift, self.shift + self.upper_shift)
         return [[code << shift for code in codes] for shift in shifts]
 
+    def value_of_alone(self, bits: int) -> float:
+        """The weight that a kernel makes of a code alone, without its scales, over the unit."""
+        if self.a == "s8":
+            return math.ldexp(bits - 256 if bits & 0x80 else bits, self.exponent)
+        if self.a == "e4m3":
+            return math.ldexp(e4m3(bits + (bits >> 7)), self.exponent)
+        return self.type.value(bits)
+
     def scale_value(self, bits: int) -> float:
         """The number of a group scale."""
-        return {"e4m3": e4m3, "ue8m0": ue8m0}.get(self.scale, self.a.value)(bits)
+        return {"e4m3": e4m3, "ue8m0": ue8m0}.get(self.scale, self.type.value)(bits)
 
 
 def nibbles(shift: int) -> tuple[BitFields, ...]:
@@ -195,31 +231,39 @@ E2M1_FIELDS: dict[str, tuple[BitFields, ...]] = {
 }
 
 
-def encodings_of(a: Float16) -> Iterator[Encoding]:
-    """All weights for activations of a type."""
-    is_f16 = a.name == "f16"
+def encodings_of(type_: Float16) -> Iterator[Encoding]:
+    """All weights for activations of a type of 16 bits."""
+    a = type_.name
+    is_f16 = a == "f16"
     shift = 2 if is_f16 else 0
     for b, has_zeros in (("u4b8", False), ("u4", True)):
-        yield Encoding(
-            a, b, 4, a.name, has_zeros, 32, shift, 4, -a.smallest - shift, -7, nibbles(shift)
-        )
+        exponent = -type_.smallest - shift
+        yield Encoding(a, type_, b, 4, a, has_zeros, 32, shift, 4, exponent, -7, nibbles(shift))
     for b, has_zeros in (("u8b128", False), ("u8", True)):
         largest = -8 if is_f16 else -7
-        yield Encoding(a, b, 8, a.name, has_zeros, 32, 0, 0, -a.smallest, largest, BYTES)
+        yield Encoding(a, type_, b, 8, a, has_zeros, 32, 0, 0, -type_.smallest, largest, BYTES)
     largest = 7 if is_f16 else 0
-    fields = E4M3_FIELDS[a.name]
-    yield Encoding(a, "e4m3", 8, a.name, False, 32, 0, 0, a.bias - 7, largest, fields)
+    yield Encoding(a, type_, "e4m3", 8, a, False, 32, 0, 0, type_.bias - 7, largest, E4M3_FIELDS[a])
+    largest = 2 if is_f16 else 0
     for scale, multiple, mantissa, offset in (
         ("ue8m0", 32, 0, 0),
         ("e4m3", 16, 3, 0 if is_f16 else 221),
     ):
         yield Encoding(
-            a, "e2m1", 4, scale, False, multiple, 0, 0, a.bias - 1, 2 if is_f16 else 0,
-            E2M1_FIELDS[a.name], mantissa, offset,
+            a, type_, "e2m1", 4, scale, False, multiple, 0, 0, type_.bias - 1, largest,
+            E2M1_FIELDS[a], mantissa, offset,
         )  # fmt: skip
 
 
-ENCODINGS = (*encodings_of(BF16), *encodings_of(F16))
+def narrow_encodings() -> Iterator[Encoding]:
+    """All weights for activations of 8 bits."""
+    for a, exponent, mask in (("s8", -4, 0xF0F0), ("e4m3", 9, 0x8787)):
+        fields = (((mask, 0),), ((mask, 4),))
+        for type_, scale in ((BF16, "bf16"), (F16, "f16"), (BF16, "void")):
+            yield Encoding(a, type_, "u4b8", 4, scale, False, 128, 0, 0, exponent, 0, fields)
+
+
+ENCODINGS = (*encodings_of(BF16), *encodings_of(F16), *narrow_encodings())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,13 +301,15 @@ class Layer:
     @property
     def groups_bytes(self) -> int:
         """Of a slice."""
-        scale_bytes = 1 if self.encoding.half_groups else 2
-        return SLICE * self.groups_per_block * (scale_bytes + 2 * self.encoding.has_zeros)
+        feature_bytes = self.encoding.scale_bytes + 2 * self.encoding.has_zeros
+        return SLICE * self.groups_per_block * feature_bytes
 
     @functools.cached_property
     def exponents(self) -> list[int]:
         """Which power of two is taken out of each feature's scales."""
         encoding = self.encoding
+        if encoding.is_narrow:
+            return self.n * [0]
         columns = zip(*self.scales, strict=True) if self.scales else ([None],) * self.n
         made = []
         for column in columns:
@@ -274,7 +320,7 @@ class Layer:
 
     def zero(self, group: int, row: int) -> int | None:
         """A zero point in 256ths; None for one that is not among the codes."""
-        value = self.encoding.a.value(self.zeros[group][row])
+        value = self.encoding.type.value(self.zeros[group][row])
         if not 0 <= value < 256:
             return None
         zero = math.floor(value * 256 + 0.5)
@@ -291,7 +337,7 @@ class Layer:
         if mantissa == 0 or is_nan_scale(encoding, bits):
             return 0
         field = exponent - 1 - row_exponent + encoding.exponent
-        field += encoding.a.bias - encoding.small_offset
+        field += encoding.type.bias - encoding.small_offset
         fraction = int((2 * mantissa - 1) * (1 << encoding.small_mantissa))
         return field << encoding.small_mantissa | fraction if field >= 1 else 0
 
@@ -312,8 +358,8 @@ class Layer:
     def tag(self) -> int:
         """FNV-1a over 32-bit halves of what decides how the bytes are read."""
         encoding = self.encoding
-        zero = encoding.a.name if encoding.has_zeros else "void"
-        types = [NUMBERS[name] for name in (encoding.a.name, encoding.b, encoding.scale, zero)]
+        names = (encoding.a, encoding.b, encoding.scale, encoding.zero_type)
+        types = [NUMBERS[name] for name in names]
         tag = 2166136261
         for word in (VERSION, *types, self.n, self.k, self.groups_per_block):
             for half in (word & 0xFFFFFFFF, word >> 32):
@@ -336,7 +382,9 @@ class Layer:
             return struct.pack("<f", 1)
         if self.has_nan(row):
             return struct.pack("<I", NAN_BITS)
-        factor = math.ldexp(1, self.exponents[row])
+        encoding = self.encoding
+        exponent = encoding.exponent if encoding.is_narrow else self.exponents[row]
+        factor = math.ldexp(1, exponent)
         if self.channel_scales:
             factor = f32(factor * self.channel_scales[row])
         return struct.pack("<f", f32(factor * self.tensor_scale))
@@ -352,8 +400,7 @@ class Layer:
         """Of the program that packs."""
         encoding = self.encoding
         operands = ("s" if self.scales else "") + ("c" if self.channel_scales else "") + "-"
-        zero = encoding.a.name if encoding.has_zeros else "void"
-        types = [encoding.a.name, encoding.b, encoding.scale, zero]
+        types = [encoding.a, encoding.b, encoding.scale, encoding.zero_type]
         return [*types, self.n, self.k, self.group_size, operands, self.tensor_scale]
 
     def input_bytes(self) -> bytes:
@@ -389,18 +436,21 @@ def rotate_left(word: int, bits: int) -> int:
 def lane_words(layer: Layer, first_row: int, first_k: int, lane: int) -> list[int]:
     """A lane's codes of 16 features and 64 input features."""
     encoding = layer.encoding
-    registers = len(encoding.fields)  # of a word
+    count = encoding.register_codes
+    registers = 32 // encoding.bits // count  # of a word
     words = []
-    for step in range(first_k, first_k + 64, 16):
+    for step in range(first_k, first_k + 64, 8 * count):
         for register in range(4):
             row = first_row + lane // 4 + 8 * (register & 1)
-            k = step + 2 * (lane % 4) + 8 * (register >> 1)
-            alone = [encoding.alone[register & 1][layer.code(row, k + i)] for i in (0, 1)]
+            k = step + count * (lane % 4 + 4 * (register >> 1))
+            alone = 0
+            for i in range(count):
+                code = encoding.alone[register & 1][layer.code(row, k + i)]
+                alone |= code << 32 // count * i
             if register % registers == 0:
                 words.append(0)
             for mask, rotation in encoding.fields[register % registers]:
-                part = (alone[0] & mask) | (alone[1] & mask) << 16
-                words[-1] |= rotate_left(part, -rotation % 32)
+                words[-1] |= rotate_left(alone & mask * 0x10001, -rotation % 32)
     return words
 
 
@@ -431,11 +481,11 @@ def pack_groups(layer: Layer, first_row: int, first_k: int) -> bytes:
         # In two steps: both are exact, and neither leaves the range of a double.
         scale = math.ldexp(scale, -layer.exponents[row])
         zero = layer.zero(group, row) if encoding.has_zeros else 0
-        return encoding.a.bits(scale / encoding.unit(row)), 0xFFFF if zero is None else zero
+        return encoding.type.bits(scale / encoding.unit(row)), 0xFFFF if zero is None else zero
 
     parts = []
     together = encoding.half_groups or 1  # groups of a part
-    for first in range(0, layer.groups_per_block, together):
+    for first in range(0, layer.groups_per_block if encoding.scale_bytes else 0, together):
         for r in range(8):
             rows = (first_row + r, first_row + r + 8)
             pairs = [of(row, g) for g in range(first, first + together) for row in rows]
@@ -451,12 +501,13 @@ def pack_groups(layer: Layer, first_row: int, first_k: int) -> bytes:
 def pack(layer: Layer) -> bytes:
     """What prepack_B_host should make of a layer."""
     encoding = layer.encoding
-    zero = encoding.a.name if encoding.has_zeros else "void"
-    types = (encoding.a.name, encoding.b, encoding.scale, zero, "f32", "void", encoding.a.name)
+    out = "bf16" if encoding.is_narrow else encoding.a
+    sums = "s32" if encoding.a == "s8" else "f32"
+    types = (encoding.a, encoding.b, encoding.scale, encoding.zero_type, "f32", "void", out, sums)
     parts = [
         b"MCHT",
         struct.pack("<I", VERSION),
-        bytes(NUMBERS[name] for name in (*types, "f32")),
+        bytes(NUMBERS[name] for name in types),
         struct.pack("<qqq", layer.n, layer.k, layer.group_size),
         bytes(128 - 40),
     ]
@@ -487,17 +538,21 @@ def slice_offset(layer: Layer, row: int, k: int) -> int:
 def unpack_code(layer: Layer, packed: bytes, row: int, k: int) -> float:
     """What a code is worth as the kernels get it: alone in a float."""
     encoding = layer.encoding
-    step_bytes = encoding.bits  # of a lane in 16 input features: eight codes
-    lane = row % 8 * 4 + k % 8 // 2
-    register = row % SLICE // 8 + k % 16 // 8 * 2
-    at = k % 64 // 16 * step_bytes + register // len(encoding.fields) * 4  # among the lane's bytes
-    offset = slice_offset(layer, row, k) + k % BLOCK_K // 64 * 32 * 4 * step_bytes
+    count = encoding.register_codes
+    registers = 32 // encoding.bits // count  # of a word
+    lane = row % 8 * 4 + k % (4 * count) // count
+    register = row % SLICE // 8 + k % (8 * count) // (4 * count) * 2
+    # Among the lane's bytes for 64 input features.
+    at = (k % 64 // (8 * count) * (4 // registers) + register // registers) * 4
+    offset = slice_offset(layer, row, k) + k % BLOCK_K // 64 * layer.codes_bytes // 2
     offset += at // 16 * 512 + lane * 16 + at % 16
     (word,) = struct.unpack_from("<I", packed, offset)
     alone = 0
-    for mask, rotation in encoding.fields[register % len(encoding.fields)]:
-        alone |= rotate_left(word, rotation) >> 16 * (k % 2) & mask
-    return encoding.a.value(alone) / encoding.unit(row)
+    for mask, rotation in encoding.fields[register % registers]:
+        alone |= rotate_left(word, rotation) & mask * 0x10001
+    bits = 32 // count
+    alone = alone >> bits * (k % count) & (1 << bits) - 1
+    return encoding.value_of_alone(alone) / encoding.unit(row)
 
 
 def unpack_group(layer: Layer, packed: bytes, row: int, k: int) -> tuple[float, float, float]:
@@ -505,6 +560,10 @@ def unpack_group(layer: Layer, packed: bytes, row: int, k: int) -> tuple[float, 
     encoding = layer.encoding
     factor, _ = struct.unpack_from("<fI", packed, 128 + row * ROW_BYTES)
     unit = encoding.unit(row) * factor
+    if encoding.is_narrow:
+        unit = math.ldexp(unit, -encoding.exponent)
+    if encoding.scale_bytes == 0:
+        return unit, 0.0, 0.0
     offset = slice_offset(layer, row, k) + layer.codes_bytes
     upper = row % SLICE // 8
     group = k % BLOCK_K // (BLOCK_K // layer.groups_per_block)
@@ -512,15 +571,17 @@ def unpack_group(layer: Layer, packed: bytes, row: int, k: int) -> tuple[float, 
         half, within = divmod(group, encoding.half_groups)
         byte = packed[offset + ((half * 8 + row % 8) * encoding.half_groups + within) * 2 + upper]
         field, fraction = divmod(byte, 1 << encoding.small_mantissa)
-        exponent = field + encoding.small_offset - encoding.a.bias
+        exponent = field + encoding.small_offset - encoding.type.bias
         stored = math.ldexp(1 + fraction / (1 << encoding.small_mantissa), exponent)
         return stored * unit, 0.0, 0.0
     part = 8 if encoding.has_zeros else 4
     offset += (group * 8 + row % 8) * part + 2 * upper
     (bits,) = struct.unpack_from("<H", packed, offset)
     (zero,) = struct.unpack_from("<H", packed, offset + 4) if encoding.has_zeros else (0,)
-    stored = encoding.a.value(bits)
-    cut = 2.0**encoding.a.smallest if abs(stored) < encoding.a.smallest_normal else 0.0
+    stored = encoding.type.value(bits)
+    # Scales that are not multiplied are not cut.
+    is_cut = abs(stored) < encoding.type.smallest_normal and not encoding.is_narrow
+    cut = 2.0**encoding.type.smallest if is_cut else 0.0
     return stored * unit, cut * unit, zero / 256
 
 
@@ -530,9 +591,9 @@ def plain_scale(rng: random.Random, encoding: Encoding) -> int:
         return rng.randint(115, 125)
     if encoding.scale == "e4m3":
         return rng.randint(0x20, 0x7E)
-    mantissa = rng.getrandbits(encoding.a.mantissa_bits) / 2**encoding.a.mantissa_bits
+    mantissa = rng.getrandbits(encoding.type.mantissa_bits) / 2**encoding.type.mantissa_bits
     sign = rng.choice((1, -1))
-    return encoding.a.bits(sign * math.ldexp(1 + mantissa, rng.randint(-10, -2)))
+    return encoding.type.bits(sign * math.ldexp(1 + mantissa, rng.randint(-10, -2)))
 
 
 def wild_scale(rng: random.Random, encoding: Encoding, feature: int) -> int:
@@ -541,7 +602,7 @@ def wild_scale(rng: random.Random, encoding: Encoding, feature: int) -> int:
         # NaN is rare, so that most features are numbers.
         bits = rng.getrandbits(8)
         return bits if feature % 7 == 3 or not is_nan_scale(encoding, bits) else 0
-    type_ = encoding.a
+    type_ = encoding.type
     sign = rng.getrandbits(1) << 15
     if feature % 7 == 3:  # a row of zeros
         return sign
@@ -566,7 +627,7 @@ def plain_zero(rng: random.Random, encoding: Encoding) -> int:
     # To what both types hold, and to 256ths.
     mantissa, exponent = math.frexp(value)
     value = math.ldexp(math.floor(math.ldexp(mantissa, 8)), exponent - 8)
-    return encoding.a.bits(math.floor(value * 256) / 256)
+    return encoding.type.bits(math.floor(value * 256) / 256)
 
 
 def wild_zero(rng: random.Random, encoding: Encoding, feature: int) -> int:
@@ -574,7 +635,7 @@ def wild_zero(rng: random.Random, encoding: Encoding, feature: int) -> int:
     if feature % 5 == 2:
         return rng.getrandbits(16)
     if feature % 5 == 3:  # smaller than 1/256
-        return rng.randrange(encoding.a.bits(2.0**-6))
+        return rng.randrange(encoding.type.bits(2.0**-6))
     return plain_zero(rng, encoding)
 
 
@@ -590,7 +651,8 @@ def make_layer(
     if encoding.b == "e4m3" and not wild:
         codes = [[code ^ 1 if code & 0x7F == 0x7F else code for code in row] for row in codes]
     scales: list[list[int]] = []
-    if encoding.half_groups or group_size < k or rng.getrandbits(1):
+    may_lack = encoding.scale_bytes == 2 and group_size == k
+    if encoding.scale_bytes and not (may_lack and rng.getrandbits(1)):
         scales = [
             [
                 wild_scale(rng, encoding, feature) if wild else plain_scale(rng, encoding)
@@ -645,7 +707,7 @@ def layers(wild: bool) -> list[tuple[Layer, bytes]]:
     made = []
     for encoding, shape in itertools.product(ENCODINGS, SHAPES):
         _, k, group_size = shape
-        if group_size % encoding.multiple and group_size != k:
+        if group_size != k and (group_size % encoding.multiple or not encoding.scale_bytes):
             continue
         layer = make_layer(rng, encoding, shape, wild)
         result = prepack(layer.arguments(), layer.input_bytes())
@@ -673,8 +735,11 @@ class PrepackTest(unittest.TestCase):
         for encoding in ENCODINGS:
             for row, table in zip((0, 8), encoding.alone, strict=True):
                 for code, alone in enumerate(table):
-                    weight = (encoding.value(code) + encoding.bias) * encoding.unit(row)
-                    self.assertEqual(encoding.a.value(alone), weight, f"{encoding}: {code}")
+                    weight = encoding.value(code) * encoding.unit(row)
+                    if not encoding.is_narrow:  # an offset is subtracted with the scale
+                        weight += encoding.bias * encoding.unit(row)
+                    found = encoding.value_of_alone(alone)
+                    self.assertEqual(found, weight, f"{encoding}: {code}")
 
     def test_bytes(self) -> None:
         features = nan = 0
@@ -688,11 +753,12 @@ class PrepackTest(unittest.TestCase):
     def test_plain_layers_come_back_exactly(self) -> None:
         for layer, packed in layers(wild=False):
             group_k = BLOCK_K // layer.groups_per_block
+            bias = 0 if layer.encoding.is_narrow else layer.encoding.bias
             for row in range(layer.n):
                 for k in range(layer.k):
                     if k % group_k == 0:
                         scale, _, zero = unpack_group(layer, packed, row, k)
-                    code = unpack_code(layer, packed, row, k) - layer.encoding.bias
+                    code = unpack_code(layer, packed, row, k) - bias
                     weight, wanted = (code - zero) * scale, layer.weight(row, k)
                     if weight != wanted:
                         self.fail(f"{layer}: row {row}, k {k}: {weight}, not {wanted}")
@@ -710,7 +776,7 @@ class PrepackTest(unittest.TestCase):
             layer = dataclasses.replace(layer, codes=codes)
             packed = prepack(layer.arguments(), layer.input_bytes()).stdout
             for row in range(layer.n):
-                value = layer.encoding.a.value
+                value = layer.encoding.type.value
                 largest = max(abs(value(group[row])) for group in layer.scales)
                 for group, scales in enumerate(layer.scales):
                     scale = value(scales[row])

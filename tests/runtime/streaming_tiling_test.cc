@@ -19,17 +19,20 @@ constexpr int kTileM[] = {8, 16};
 // Weights of 4 bits with few groups and with most, of 8 bits likewise.
 struct Slice {
   const char* name;
+  int a_bits;  // of the activations that it is multiplied with
   int bytes;
 };
 constexpr TypeSet kU4B8 = {DataType::kBF16, DataType::kU4B8, DataType::kBF16};
 constexpr TypeSet kU8 = {DataType::kBF16, DataType::kU8, DataType::kBF16, DataType::kBF16};
 constexpr TypeSet kNVFP4 = {DataType::kBF16, DataType::kE2M1, DataType::kE4M3};
+constexpr TypeSet kW4A8 = {DataType::kS8, DataType::kU4B8};
 constexpr Slice kSliceSizes[] = {
-    {"u4b8, groups of 128", packed_layout(kU4B8, 8, 128, 128).slice_bytes},
-    {"u4b8, groups of 64", packed_layout(kU4B8, 8, 128, 64).slice_bytes},
-    {"e2m1, groups of 16", packed_layout(kNVFP4, 8, 128, 16).slice_bytes},
-    {"u8, groups of 128", packed_layout(kU8, 8, 128, 128).slice_bytes},
-    {"u8, groups of 32", packed_layout(kU8, 8, 128, 32).slice_bytes},
+    {"u4b8, groups of 128", 16, packed_layout(kU4B8, 8, 128, 128).slice_bytes},
+    {"u4b8, groups of 64", 16, packed_layout(kU4B8, 8, 128, 64).slice_bytes},
+    {"e2m1, groups of 16", 16, packed_layout(kNVFP4, 8, 128, 16).slice_bytes},
+    {"u8, groups of 128", 16, packed_layout(kU8, 8, 128, 128).slice_bytes},
+    {"u4b8 for s8", 8, packed_layout(kW4A8, 8, 128, 128).slice_bytes},
+    {"u8, groups of 32", 16, packed_layout(kU8, 8, 128, 32).slice_bytes},
 };
 constexpr int64_t kM[] = {1, 8, 9, 16, 17, 100, 513};
 constexpr int64_t kN[] = {8,    16,   24,    200,   1008,  2056,  3584,  4096,
@@ -69,6 +72,7 @@ void for_each_problem(Function function) {
       kernel.tile_n = tile_n;
       kernel.tile_m = tile_m;
       for (const Slice& slice : kSliceSizes) {
+        kernel.a_bits = slice.a_bits;
         for (const int64_t m : kM) {
           for (const int64_t n : kN) {
             for (const int resident : kResident) {
@@ -151,8 +155,8 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
     // One is multiplied while another is on its way.
     ASSERT_GE(tiles.stages, 2 * tiles.warps_k) << describe(p, tiles);
     ASSERT_EQ(tiles.stages % tiles.warps_k, 0) << describe(p, tiles);
-    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.slice.bytes, tiles.warps_n,
-                                                    tiles.warps_k, tiles.stages);
+    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.kernel.a_bits, p.slice.bytes,
+                                                    tiles.warps_n, tiles.warps_k, tiles.stages);
     ASSERT_LE(memory.total, kMaxStreamingBytes) << describe(p, tiles);
     widest = std::max(widest, memory.total);
   });
@@ -162,8 +166,8 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
 TEST(StreamingTiling, PlacesEverythingWhereItsInstructionsWantIt) {
   for_each_problem([](const Problem& p) {
     const StreamingTiles tiles = p.plan();
-    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.slice.bytes, tiles.warps_n,
-                                                    tiles.warps_k, tiles.stages);
+    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.kernel.a_bits, p.slice.bytes,
+                                                    tiles.warps_n, tiles.warps_k, tiles.stages);
     // The swizzle's pattern; bulk copies and 128-bit accesses; mbarriers.
     ASSERT_EQ(memory.activation_bytes % 1024, 0) << describe(p, tiles);
     ASSERT_EQ(memory.weights % 16, 0) << describe(p, tiles);
