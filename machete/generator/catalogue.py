@@ -49,23 +49,22 @@ def _sliced_k(tokens: int, cluster_k: int = 1) -> ScheduleConfig:
     )
 
 
-# Of sixteen that were measured, the twelve for each width whose fastest is closest to the fastest
-# of all (docs/tuning.md). Wider weights are bound by memory longer, and wide tiles for few tokens
-# gain nothing then.
+# Of sixteen that were measured, twelve for each width; docs/tuning.md says how they were chosen.
+# Wider weights are bound by memory longer, and wide tiles for few tokens gain nothing then.
 _WEIGHT_ONLY_SCHEDULES = (
     _streaming(8),
     _streaming(16),
     _sliced_k(32),
     _sliced_k(64),
     _sliced_k(64, cluster_k=2),
-    _cooperative(128, 64),
     _cooperative(256, 96),
     _cooperative(128, 128),
-    _cooperative(256, 128, cluster_features=2),
+    _cooperative(192, 128),
+    _cooperative(256, 128),
 )
 _BY_BITS = {
     4: (_sliced_k(32, cluster_k=2), _cooperative(256, 32), _cooperative(256, 64)),
-    8: (_cooperative(128, 192), _cooperative(192, 128), _cooperative(256, 128)),
+    8: (_cooperative(128, 64), _cooperative(128, 192), _cooperative(256, 128, cluster_features=2)),
 }
 
 # Fitted to the times of every schedule on many layers; docs/tuning.md says how, and how well.

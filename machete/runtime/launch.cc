@@ -41,10 +41,11 @@ Status encode(void* encode_tensor_map, DataType type, const char* name, const vo
                          static_cast<long long>(stride), result);
 }
 
-int resident_clusters(const KernelEntry& kernel, const MmArgs& args) {
+// Which of the family's schedules it is.
+int index_of(const KernelEntry& kernel, const MmArgs& args) {
   int index = 0;
   while (args.schedules.entries[index] != &kernel) ++index;
-  return args.resident_clusters[index];
+  return index;
 }
 
 ProductParams product_params(const MmArgs& args, int64_t tiles_m) {
@@ -77,25 +78,33 @@ Status encode_activations(const MmArgs& args, int box_m, CUtensorMap* map) {
                 args.tensors.lda, box_m, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, map);
 }
 
+// By the driver: in every launch the runtime looks the function up again.
 Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, int clusters, int threads,
                        int shared_bytes, void** parameters) {
   const unsigned cluster = kernel.cluster_n * kernel.cluster_k;
-  cudaLaunchAttribute attributes[2] = {};
-  attributes[0].id = cudaLaunchAttributeClusterDimension;
-  attributes[0].val.clusterDim = {cluster, 1, 1};
-  attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attributes[1].val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(clusters * cluster);
-  config.blockDim = dim3(threads);
-  config.dynamicSmemBytes = shared_bytes;
-  config.stream = args.stream;
+  CUlaunchAttribute attributes[2] = {};
+  attributes[0].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+  attributes[0].value.clusterDim = {cluster, 1, 1};
+  attributes[1].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  attributes[1].value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchConfig config = {};
+  config.gridDimX = clusters * cluster;
+  config.gridDimY = 1;
+  config.gridDimZ = 1;
+  config.blockDimX = threads;
+  config.blockDimY = 1;
+  config.blockDimZ = 1;
+  config.sharedMemBytes = shared_bytes;
+  config.hStream = args.stream;
   config.attrs = attributes;
   config.numAttrs = args.dependent_launch ? 2 : 1;
-  const cudaError_t error = cudaLaunchKernelExC(&config, kernel.function, parameters);
-  if (error == cudaSuccess) return Status();
+  const CUresult result = reinterpret_cast<decltype(&cuLaunchKernelEx)>(args.launch_kernel)(
+      &config, static_cast<CUfunction>(args.functions[index_of(kernel, args)]), parameters,
+      nullptr);
+  if (result == CUDA_SUCCESS) return Status();
+  // Errors have the same numbers in driver and runtime.
   return Status::failure(StatusCode::kCudaError, "launching schedule %s: %s", kernel.name,
-                         cudaGetErrorString(error));
+                         cudaGetErrorString(static_cast<cudaError_t>(result)));
 }
 
 Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resident) {
@@ -170,7 +179,7 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
 }  // namespace
 
 Status launch(const KernelEntry& kernel, const MmArgs& args) {
-  const int resident = resident_clusters(kernel, args);
+  const int resident = args.resident_clusters[index_of(kernel, args)];
   if (resident == 0) {
     return Status::failure(StatusCode::kUnsupported,
                            "schedule %s does not fit on this device: a cluster needs %d x %d CTAs "

@@ -135,8 +135,8 @@ namespace internal {
 struct Family;
 }  // namespace internal
 
-// How a layer is run on the device that was current when the plan was made. Cheap to copy, never
-// changed by run(): one plan serves all threads.
+// How a layer is run on the device that was current when the plan was made, in its primary context.
+// Cheap to copy, never changed by run(): one plan serves all threads.
 class Plan {
  public:
   Plan() = default;
@@ -161,6 +161,9 @@ class Plan {
   bool dependent_launch_ = false;
   int device_ = -1;
   void* encode_tensor_map_ = nullptr;          // cuTensorMapEncodeTiled
+  void* launch_kernel_ = nullptr;              // cuLaunchKernelEx
+  void* get_context_ = nullptr;                // cuCtxGetCurrent
+  void* functions_[kMaxSchedules] = {};        // CUfunction
   int resident_clusters_[kMaxSchedules] = {};  // that fit on the device at once
 };
 
