@@ -45,7 +45,7 @@ class OperandsTest : public ::testing::TestWithParam<std::tuple<TypeSet, const c
 INSTANTIATE_TEST_SUITE_P(
     Families, OperandsTest,
     ::testing::Combine(::testing::ValuesIn(kFamilies),
-                       ::testing::Values("128x64_1x1x1_Coop_Tma_StreamK",
+                       ::testing::Values("128x128_1x1x1_Coop_Tma_StreamK",
                                          "224x16_1x1x2_Stream_NoSmem_Persistent")),
     [](const auto& info) {
       return family_name(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
