@@ -217,10 +217,33 @@ class StreamingConsumer {
     store(pass, rows, sums);
   }
 
-  // This warp's K blocks up to `end`, counted over all passes.
+  // This warp's K blocks up to `end`, counted over all passes; the accumulators begin at zero.
   __device__ __forceinline__ void multiply(int end, Accumulators& accumulators) {
+    if constexpr (Dequantise::kPromotes) {
+      Sum sums[kFragments][4] = {};
+      multiply_blocks(end, sums, [&](const Dequantise (&dequantise)[kWarpSlices]) {
+        for_each_sum([&](int i, int j) {
+          accumulators[i][j] = fmaf(dequantise[i / kTokenTiles].scale(j / 2), to_float(sums[i][j]),
+                                    accumulators[i][j]);
+          sums[i][j] = 0;
+        });
+      });
+    } else if constexpr (Types::kA == DataType::kS8) {
+      Sum sums[kFragments][4] = {};
+      multiply_blocks(end, sums, [](const Dequantise (&)[kWarpSlices]) {});
+      for_each_sum([&](int i, int j) {
+        accumulators[i][j] = static_cast<float>(static_cast<int>(sums[i][j]));
+      });
+    } else {
+      multiply_blocks(end, accumulators, [](const Dequantise (&)[kWarpSlices]) {});
+    }
+  }
+
+  // Calls finish_block(dequantise) after each block.
+  template <class Function>
+  __device__ __forceinline__ void multiply_blocks(int end, Sum (&sums)[kFragments][4],
+                                                  Function finish_block) {
     const uint32_t full = shared_ + memory_.barriers;
-    Sum sums[kFragments][4] = {};
     for (; step_ < end; step_ += params_.tiles.warps_k) {
       ptx::mbarrier_wait(full + stage_ * 8, parity_);
       const uint32_t codes = shared_ + memory_.weights + stage_ * memory_.weight_bytes +
@@ -243,22 +266,7 @@ class StreamingConsumer {
         stage_ -= params_.tiles.stages;
         parity_ ^= 1;
       }
-      if constexpr (Dequantise::kPromotes) {
-        for_each_sum([&](int i, int j) {
-          accumulators[i][j] = fmaf(dequantise[i / kTokenTiles].scale(j / 2), to_float(sums[i][j]),
-                                    accumulators[i][j]);
-          sums[i][j] = 0;
-        });
-      }
-    }
-    if constexpr (!Dequantise::kPromotes) {
-      for_each_sum([&](int i, int j) {
-        if constexpr (Types::kA == DataType::kS8) {
-          accumulators[i][j] = static_cast<float>(static_cast<int>(sums[i][j]));
-        } else {
-          accumulators[i][j] = sums[i][j];
-        }
-      });
+      finish_block(dequantise);
     }
   }
 

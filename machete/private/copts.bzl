@@ -12,5 +12,8 @@ COPTS = [
     "--expt-relaxed-constexpr",
     # Otherwise objects hold the name of a temporary file and differ from one compilation to the next.
     "-objtemp",
+    # Line numbers of host code, which is tables and launches, and with them the name of the folder
+    # compiled in: each sandbox has its own. -c dbg has both, as nvcc puts its -g behind this.
+    "-Xcompiler=-g0",
     "-Xptxas=--warn-on-spills,--warning-as-error",
 ]

@@ -1,7 +1,7 @@
 """generated_family: one type family, generated and compiled."""
 
 load("@rules_cuda//cuda:defs.bzl", "cuda_library", "requires_cuda")
-load("//tools/remote:properties.bzl", "SHARD_EXEC_PROPERTIES")
+load("//machete/remote:properties.bzl", "SHARD_EXEC_PROPERTIES")
 load(":copts.bzl", "ARCHS", "COPTS")
 load(":pic_library.bzl", "pic_library")
 

@@ -26,7 +26,7 @@ def _compilations_test_impl(ctx):
         compiled.append(sources[0].basename)
 
         options = {option: True for option in action.argv}
-        for option in ["arch=compute_90a,code=sm_90a", "-std=c++17", "-DNDEBUG", "-objtemp"]:
+        for option in ["arch=compute_90a,code=sm_90a", "-std=c++17", "-DNDEBUG", "-objtemp", "-Xcompiler=-g0"]:
             asserts.true(env, option in options, "{} without {}".format(sources[0], option))
         for option in options:
             architecture = "arch=" in option or option.startswith("-arch")

@@ -2,13 +2,22 @@
 
 load("@rules_python//python:py_test.bzl", "py_test")
 
-def nested_bazel_test(name, data = [], deps = [], **kwargs):
-    """A py_test with workspace.py, to be run by name.
+# It takes minutes and all cores.
+_BY_NAME = [
+    "exclusive",
+    "external",
+    "manual",
+]
+
+def nested_bazel_test(name, data = [], deps = [], tags = _BY_NAME, timeout = "eternal", **kwargs):
+    """A py_test with workspace.py.
 
     Args:
       name: the test's name.
       data: more files.
       deps: more libraries.
+      tags: more tags; by default, the test is run by name alone.
+      timeout: as of py_test.
       **kwargs: other attributes of py_test.
     """
     py_test(
@@ -24,14 +33,9 @@ def nested_bazel_test(name, data = [], deps = [], **kwargs):
             "PATH",
             "XDG_CACHE_HOME",
         ],
-        # It takes minutes, all cores, and the user's cache of installed programs.
-        tags = [
-            "exclusive",
-            "external",
-            "local",
-            "manual",
-        ],
-        timeout = "eternal",
+        # The user's cache of installed programs.
+        tags = tags + ["local"],
+        timeout = timeout,
         deps = deps + [Label("//tests/builds:workspace")],
         **kwargs
     )

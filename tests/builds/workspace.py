@@ -72,16 +72,19 @@ def read_log(path: Path) -> list[Spawn]:
 
 
 class Workspace:
-    """A copy of the checkout with an output base."""
+    """A copy of the checkout with an output base; Bazel runs in it, or in a module inside."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, module: str = ".") -> None:
         self.root = folder / "checkout"
+        self.module = self.root / module
         self.output = folder / "output"
         self.bin = self.output / "execroot/_main/bazel-out/k8-fastbuild/bin"
         self._log = folder / "log.json"
         self._options = options
         shutil.copytree(CHECKOUT, self.root, ignore=IGNORED, symlinks=True)
-        self._environment = {
+        # Bazelisk would take the newest version in a module that names none.
+        self._environment = {"USE_BAZEL_VERSION": (self.root / ".bazelversion").read_text().strip()}
+        self._environment |= {
             name: value for name, value in os.environ.items() if not name.startswith(TEST_VARIABLES)
         }
 
@@ -90,7 +93,7 @@ class Workspace:
         result = subprocess.run(
             [CHECKOUT / "tools/bazel", f"--output_base={self.output}", "--max_idle_secs=60"]
             + [command, *arguments],
-            cwd=self.root,
+            cwd=self.module,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -131,10 +134,10 @@ class Workspace:
 
 
 @contextlib.contextmanager
-def workspace(folder: Path, *options: str) -> Iterator[Workspace]:
+def workspace(folder: Path, *options: str, module: str = ".") -> Iterator[Workspace]:
     """A Workspace in a new folder, closed at the end."""
     folder.mkdir()
-    made = Workspace(folder, *options)
+    made = Workspace(folder, *options, module=module)
     try:
         yield made
     finally:

@@ -1,9 +1,23 @@
 // Prints mistakes that are found when a program runs, and a tab and the message after each. Needs
 // no GPU: what is found with one is in tests/gpu/plan_test.cc. Linked with a subset of bf16_u4b8.
+#include <cuda_runtime_api.h>
+
 #include <cstdint>
 #include <cstdio>
 
 #include "machete/machete.h"
+
+// What the program takes for its device: one of compute capability 8.0. The linker puts a call of
+// these in place of each call of the function without __wrap_.
+extern "C" cudaError_t __wrap_cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+
+extern "C" cudaError_t __wrap_cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  *value = attribute == cudaDevAttrComputeCapabilityMajor ? 8 : 0;
+  return cudaSuccess;
+}
 
 namespace {
 
@@ -67,5 +81,7 @@ int main() {
   print(
       "channel scales that the types do not have",
       prepack_B(desc, {aligned, aligned, nullptr, static_cast<float*>(aligned)}, aligned, nullptr));
+  Plan plan;
+  print("a GPU that is not a Hopper one", Plan::create(desc, PlanOptions(), &plan));
   print("a plan that was never created", Plan().run(RunArgs(), nullptr));
 }

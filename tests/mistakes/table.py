@@ -10,17 +10,22 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from machete.generator.cli import main as generator
+from tests.mistakes.by_bazel import MISTAKES, Mistake
 
 _HEADER = """\
 # What can go wrong, and what is said
 
 Written by `bazel run //tests/mistakes:update_mistakes` from what is really said; a test compares.
 
+- Start: any Bazel command.
 - Loading: any Bazel command that reads the BUILD file. `kernels` and `own` are names of targets.
+- Analysis: a build, before it runs anything. The words are those of `tools/offline/modules`;
+  rules_cuda has others.
 - Generator: the build, before anything is compiled. Bazel names the target before the message.
 - Run time: the status that a function of `machete.h` returns. `tests/gpu/plan_test.cc` has those
   that need a GPU.
@@ -31,6 +36,7 @@ by the linker, which names the family in `multiple definition of`.
 | mistake | found at | message |
 |---|---|---|
 """
+_PHASES = ("start", "loading", "analysis", "generator", "run time")
 _LONGEST = 240
 
 _NARROW = {
@@ -92,18 +98,22 @@ _GENERATOR: list[tuple[str, tuple[str | int, ...], Any]] = [
 def main() -> None:
     """Writes the table."""
     output, loading, runtime = sys.argv[1:]
-    found = {
-        "loading": json.loads(Path(loading).read_text()),
-        "generator": [(mistake, _refusal(place, value)) for mistake, place, value in _GENERATOR],
-        "run time": _run(runtime),
-    }
+    found = [
+        *MISTAKES,
+        *_at("loading", json.loads(Path(loading).read_text())),
+        *_at("generator", ((name, _refusal(place, value)) for name, place, value in _GENERATOR)),
+        *_at("run time", _run(runtime)),
+    ]
     rows = []
-    for when, mistakes in found.items():
-        for mistake, message in mistakes:
-            if not message:
-                sys.exit(f"{when}: {mistake}: accepted")
-            rows.append(f"| {mistake} | {when} | {_quote(message)} |\n")
+    for name, when, message in sorted(found, key=lambda mistake: _PHASES.index(mistake.found_at)):
+        if not message:
+            sys.exit(f"{when}: {name}: accepted")
+        rows.append(f"| {name} | {when} | {_quote(message)} |\n")
     Path(output).write_text(_HEADER + "".join(rows))
+
+
+def _at(when: str, mistakes: Iterable[Sequence[str]]) -> list[Mistake]:
+    return [Mistake(name, when, message) for name, message in mistakes]
 
 
 def _refusal(place: tuple[str | int, ...], value: Any) -> str:

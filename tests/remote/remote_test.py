@@ -12,18 +12,19 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from tests.builds.workspace import Spawn, workspace
+from tests.builds.workspace import Spawn, Workspace, workspace
 from tests.remote.cluster import cluster
 
 # One family with one shard, compiled and linked into a program.
 PACKAGE = "tests/own_family"
-# Optimised: the debug information of other CUDA objects differs between a worker and this machine.
-TARGETS = ("--compilation_mode=opt", f"//{PACKAGE}:own_kernels_test")
+TARGET = f"//{PACKAGE}:own_kernels_test"
+MODES = ("fastbuild", "opt", "dbg")
+ESTIMATES = "--//machete/remote:estimates"
 
 # Routed as the tests in tests/gpu are, without compiling all kernels as they do.
 ROUTED = """
 load("@rules_cc//cc:cc_test.bzl", "cc_test")
-load("//tools/remote:properties.bzl", "GPU_TEST_EXEC_PROPERTIES")
+load("//machete/remote:properties.bzl", "GPU_TEST_EXEC_PROPERTIES")
 
 cc_test(
     name = "routed",
@@ -31,6 +32,14 @@ cc_test(
     exec_properties = GPU_TEST_EXEC_PROPERTIES,
 )
 """
+
+
+def build(where: Workspace, *options: str) -> tuple[list[Spawn], dict[str, dict[str, str]]]:
+    """What was executed to build the target in each mode, and the products' digests."""
+    spawns = []
+    for mode in MODES:
+        spawns += where.build(f"--compilation_mode={mode}", *options, TARGET)
+    return spawns, {mode: where.products(PACKAGE, mode) for mode in MODES}
 
 
 def summary(spawns: list[Spawn]) -> str:
@@ -68,17 +77,18 @@ class RemoteTest(unittest.TestCase):
 
         print("remote: ", end="")
         with workspace(folder / "remote", *remote) as first:
-            self.assert_runner(first.build(*TARGETS, "--//tools/remote:estimates"), "remote")
-            outputs = first.products(PACKAGE, mode="opt")
-        for name in ("own/dispatch.cu", "libown.shards.a", "own_kernels_test"):
-            self.assertIn(name, outputs)
+            spawns, outputs = build(first, ESTIMATES)
+            self.assert_runner(spawns, "remote")
+        for files in outputs.values():
+            for name in ("own/dispatch.cu", "libown.shards.a", "own_kernels_test"):
+                self.assertIn(name, files)
 
         print("again, elsewhere: ", end="")
         with workspace(folder / "again", *remote) as second:
-            again = second.build(*TARGETS, "--//tools/remote:estimates")
-            self.assert_runner(again, "remote cache hit")
-            self.assertEqual(second.products(PACKAGE, mode="opt"), outputs)
-            for spawn in again:
+            spawns, again = build(second, ESTIMATES)
+            self.assert_runner(spawns, "remote cache hit")
+            self.assertEqual(again, outputs)
+            for spawn in spawns:
                 if spawn.mnemonic == "CudaCompile":
                     self.assertEqual(spawn.properties["EstimatedMemory"], "1GB")
 
@@ -99,9 +109,11 @@ class RemoteTest(unittest.TestCase):
             print(f"{strategy}: ", end="")
             runner = {"sandboxed": "linux-sandbox", "local": "local"}[strategy]
             with workspace(folder / strategy, f"--spawn_strategy={strategy}") as local:
-                self.assert_runner(local.build(*TARGETS), runner)
-                self.assertEqual(local.products(PACKAGE, mode="opt"), outputs)
-        print(f"{len(outputs)} files, four times the same", flush=True)
+                spawns, made = build(local)
+                self.assert_runner(spawns, runner)
+                self.assertEqual(made, outputs)
+        count = sum(len(files) for files in outputs.values())
+        print(f"{count} files, four times the same", flush=True)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,10 @@ _MODE_OPTIONS = {
     "opt": ["-O2", "-DNDEBUG", "-Xcompiler", "-g0"],
 }
 
+# Of the C++ toolchain's options, those that keep the place of the toolkit out of debug information:
+# gcc would resolve its links, which a remote worker has not.
+_REPRODUCIBLE = ["-fno-canonical-system-headers"]
+
 # Options that choose what nvcc makes; they belong to this rule.
 _RESERVED = ["-c", "--compile", "-dc", "-dlink", "-arch", "-code", "-gencode", "-rdc"]
 _RESERVED_PREFIXES = ["--generate-code", "--gpu-", "-arch=", "-code=", "-gencode=", "-rdc=", "--relocatable-device-code"]
@@ -53,6 +57,24 @@ def _exported_context(ctx):
         system_includes = depset(system_includes),
     )
 
+def _host_compiler(features, cc_toolchain):
+    """The host compiler, and what it must be told."""
+    options = cc_common.get_memory_inefficient_command_line(
+        feature_configuration = features,
+        action_name = "c++-compile",
+        variables = cc_common.create_compile_variables(
+            feature_configuration = features,
+            cc_toolchain = cc_toolchain,
+        ),
+    )
+    return struct(
+        path = cc_common.get_tool_for_action(
+            feature_configuration = features,
+            action_name = "c++-compile",
+        ),
+        options = ["-fPIC"] + [option for option in options if option in _REPRODUCIBLE],
+    )
+
 def _compile_arguments(ctx, host_compiler, context, cuda_defines):
     """The arguments that all sources of the target share."""
     options, problem = parse_archs(ctx.attr.archs or [ctx.attr._archs[BuildSettingInfo].value])
@@ -60,10 +82,10 @@ def _compile_arguments(ctx, host_compiler, context, cuda_defines):
         fail("{}: {}".format(ctx.label, problem))
 
     args = ctx.actions.args()
-    args.add_all(["-x", "cu", "-ccbin", host_compiler])
+    args.add_all(["-x", "cu", "-ccbin", host_compiler.path])
     args.add_all(options)
     args.add_all(_MODE_OPTIONS[ctx.var["COMPILATION_MODE"]])
-    args.add_all(["-Xcompiler", "-fPIC"])
+    args.add_all(host_compiler.options, before_each = "-Xcompiler")
 
     # Temporary files beside the object: nvcc records their names in it.
     args.add("-objtemp")
@@ -147,10 +169,7 @@ def _cuda_library_impl(ctx):
 
     shared = _compile_arguments(
         ctx,
-        cc_common.get_tool_for_action(
-            feature_configuration = features,
-            action_name = "c++-compile",
-        ),
+        _host_compiler(features, cc_toolchain),
         context,
         cuda_defines,
     )

@@ -2,7 +2,7 @@
 
 # Of the targets that compile shards. One core each, and the memory of their tag, with some to spare.
 SHARD_EXEC_PROPERTIES = select({
-    Label("//tools/remote:with_estimates"): {
+    Label("//machete/remote:with_estimates"): {
         "EstimatedCPU": "1",
         "EstimatedMemory": "1GB",
     },
