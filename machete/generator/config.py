@@ -145,7 +145,7 @@ def generate_type_option_name(types: TypeConfig) -> str:
     name is as unique as the signature: `bf16_e2m1` has scales of its default type, as MXFP4 has,
     `bf16_e2m1_gse4m3` those of NVFP4. It is the family's C++ namespace, folder and Bazel target.
     """
-    defaults = _default_types(types.a, types.b)
+    defaults = default_types(types.a, types.b)
     parts = [types.a.name, types.b.name]
     for field, tag in _OPTION_TAGS.items():
         value = getattr(types, field)
@@ -164,9 +164,9 @@ _OPTION_TAGS = {
 }
 
 
-def _default_types(a: DataType, b: DataType) -> TypeConfig:
+def default_types(a: DataType, b: DataType) -> TypeConfig:
     """The types a family has unless its name says otherwise."""
-    out = a if a.bits == 16 else DataType.bf16
+    out = DataType.bf16 if a in (DataType.e4m3, DataType.s8) else a
     return TypeConfig(
         a=a,
         b=b,

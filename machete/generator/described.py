@@ -2,7 +2,7 @@
 
     [
       {
-        "types": {"a": "bf16", "b": "u4b8", "b_group_scale": "bf16", ...},
+        "types": {"a": "bf16", "b": "u4b8", "a_token_scale": "void"},
         "schedules": [
           {
             "tile": [128, 64],
@@ -16,8 +16,9 @@
       }
     ]
 
-Here only the form is checked. A name that is none of ours stays a string, which constraints.py then
-refuses with what is allowed.
+Types that are left out are those that a family of these activations and weights usually has
+(default_types() in config.py). Here only the form is checked. A name that is none of ours stays a
+string, which constraints.py then refuses with what is allowed.
 """
 
 import dataclasses
@@ -34,6 +35,7 @@ from machete.generator.config import (
     ScheduleConfig,
     TileScheduler,
     TypeConfig,
+    default_types,
     generate_sch_sig,
 )
 from machete.generator.datatypes import DataType
@@ -60,16 +62,22 @@ def read_families(path: Path) -> list[ImplConfig]:
 
 def _family(family: Any) -> ImplConfig:
     _check_keys("a family", family, _FAMILY_KEYS)
-    _check_keys("types", family["types"], _TYPE_KEYS)
     for part in ("schedules", "heuristic"):
         if not isinstance(family[part], list):
             raise GeneratorError(f"{part} = {json.dumps(family[part])}; allowed: a list")
     schedules = [_schedule(schedule) for schedule in family["schedules"]]
     return ImplConfig(
-        types=TypeConfig(**{key: _member(DataType, family["types"][key]) for key in _TYPE_KEYS}),
+        types=_types(family["types"]),
         schedules=schedules,
         heuristic=[_branch(branch, schedules) for branch in family["heuristic"]],
     )
+
+
+def _types(types: Any) -> TypeConfig:
+    if not isinstance(types, dict) or not {"a", "b"} <= set(types) <= set(_TYPE_KEYS):
+        _check_keys("types", types, _TYPE_KEYS)
+    members = {key: _member(DataType, name) for key, name in types.items()}
+    return dataclasses.replace(default_types(members["a"], members["b"]), **members)
 
 
 def _schedule(schedule: Any) -> ScheduleConfig:

@@ -218,7 +218,10 @@ MACHETE_HOST_DEVICE void finish_row(const PackingSource& source, int64_t n, RowE
   }
   if (source.channel_scales != nullptr) entry->factor *= source.channel_scales[n];
   entry->factor *= source.tensor_scale;
-  if (has_nan(source, n)) entry->factor = float_of_bits(0x7fffffff);
+  // One NaN for all: which one a product gives is up to the processor.
+  if (entry->factor != entry->factor || has_nan(source, n)) {
+    entry->factor = float_of_bits(0x7fffffff);
+  }
 }
 
 // A group scale of 8 bits as the kernels store it; 0 for one that is zero or too small beside the
@@ -279,7 +282,8 @@ MACHETE_HOST_DEVICE uint32_t groups_word(const PackingSource& source, const Pack
   const int word_groups = format.half_groups > 0 ? 2 : 1;
   uint32_t packed = 0;
   for (int i = 0; i < word_groups; ++i) {
-    const int block_group = format.half_groups > 0 ? part * format.half_groups + within * 2 + i : part;
+    const int block_group =
+        format.half_groups > 0 ? part * format.half_groups + within * 2 + i : part;
     const int64_t k = k_block * kBlockK + block_group * (kBlockK / layout.groups_per_block);
     if (k >= source.k) continue;
     const int64_t group = k / source.group_size;

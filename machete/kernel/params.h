@@ -29,8 +29,8 @@ struct TileParams {
 
 // What every kernel wants to know of the product, the packed weights and the caches.
 struct ProductParams {
-  int m;  // tokens
-  int n;  // output features
+  int m;      // tokens
+  int n;      // output features
   void* out;  // [m, n], ldo elements a row
   int64_t ldo;
   const uint8_t* blocks;

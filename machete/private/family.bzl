@@ -11,11 +11,11 @@ def machete_family(
         schedules,
         heuristic,
         b_group_scale = None,
-        b_group_zeropoint = "void",
-        b_channel_scale = "void",
-        a_token_scale = "void",
+        b_group_zeropoint = None,
+        b_channel_scale = None,
+        a_token_scale = None,
         out = None,
-        accumulator = "f32",
+        accumulator = None,
         tags = [],
         visibility = None):
     """A family with types, tile shapes and a heuristic of one's own, generated and compiled.
@@ -39,6 +39,9 @@ def machete_family(
             ],
         )
 
+    The types that are not stated are those of Machete's own family of the same activations and weights;
+    `e2m1` has the scales of MXFP4, `ue8m0`. `void` for scales compiles kernels without them.
+
     What is wrong with it is said at loading as far as Starlark knows, and else by the generator, before
     anything is compiled.
 
@@ -51,24 +54,26 @@ def machete_family(
       heuristic: pairs of a condition and one of the schedules. The first condition that holds counts;
         the last is None. Conditions compare one of M (tokens), N (output features), K (input features)
         with an integer and join comparisons by `and` and `or`.
-      b_group_scale: the type of the scales of groups of weights; None: the activations'.
-      b_group_zeropoint: the type of their zero points; `void`: there are none.
+      b_group_scale: the type of the scales of groups of weights.
+      b_group_zeropoint: the type of their zero points.
       b_channel_scale: the type of the output features' scales.
       a_token_scale: the type of the tokens' scales.
-      out: the result's type; None: the activations'.
+      out: the result's type.
       accumulator: the type of sums.
       tags: of the library.
       visibility: of the library.
     """
-    types = {
-        "a": a,
-        "a_token_scale": a_token_scale,
-        "accumulator": accumulator,
-        "b": b,
-        "b_channel_scale": b_channel_scale,
-        "b_group_scale": a if b_group_scale == None else b_group_scale,
-        "b_group_zeropoint": b_group_zeropoint,
-        "out": a if out == None else out,
+    types = {"a": a, "b": b} | {
+        field: type_
+        for field, type_ in {
+            "a_token_scale": a_token_scale,
+            "accumulator": accumulator,
+            "b_channel_scale": b_channel_scale,
+            "b_group_scale": b_group_scale,
+            "b_group_zeropoint": b_group_zeropoint,
+            "out": out,
+        }.items()
+        if type_ != None  # machete/generator/config.py has the defaults
     }
     mistake = family_mistake(name, types, schedules, heuristic)
     if mistake:

@@ -25,9 +25,9 @@ constexpr int kMaxWarpsK = 4;
 // The time of a K step, which depends on how many clusters share the stream of weights.
 struct StepTime {
   StepTime(const KernelEntry& kernel, int tiles_m)
-      : alone(std::max(kernel.stage_bytes / kIngest,
-                       2.0 * kernel.tile_n * kernel.tile_m * kernel.stage_k * (kernel.a_bits / 16.0) /
-                           kMultiply)),
+      : alone(std::max(kernel.stage_bytes / kIngest, 2.0 * kernel.tile_n * kernel.tile_m *
+                                                         kernel.stage_k * (kernel.a_bits / 16.0) /
+                                                         kMultiply)),
         // More tiles along M find the weights in L2.
         streamed(tiles_m > 2 ? 0 : double(kernel.code_bytes) * kernel.cluster_n / kStream) {}
 

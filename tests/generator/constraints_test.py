@@ -51,16 +51,46 @@ _PERSISTENT = TileScheduler.Persistent
 
 _TYPE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     (
-        {"a": DataType.s8},
-        "family s8_u4b8_gsbf16_outbf16, types: a = s8; allowed: bf16, f16",
+        {"a": DataType.e5m2},
+        "family e5m2_u4b8_gsbf16_outbf16, types: a = e5m2; allowed: bf16, f16, e4m3, s8",
     ),
     (
         {"a": "bf16"},
-        "types: a = 'bf16'; allowed: bf16, f16",
+        "types: a = 'bf16'; allowed: bf16, f16, e4m3, s8",
+    ),
+    (
+        {"b": DataType.s4},
+        "family bf16_s4, types: b = s4; allowed with a = bf16: u4b8, u4, u8b128, u8, e4m3, e2m1",
     ),
     (
         {"b": DataType.u4},
-        "family bf16_u4, types: b = u4; allowed with a = bf16: u4b8, u8b128",
+        "family bf16_u4_zpvoid, types: b_group_zeropoint = void; "
+        "allowed with a = bf16, b = u4: bf16",
+    ),
+    (
+        {"b": DataType.u8, "b_group_zeropoint": DataType.u8},
+        "family bf16_u8_zpu8, types: b_group_zeropoint = u8; allowed with a = bf16, b = u8: bf16",
+    ),
+    (
+        {"b": DataType.e2m1},
+        "family bf16_e2m1_gs, types: b_group_scale = bf16; "
+        "allowed with a = bf16, b = e2m1: ue8m0, e4m3",
+    ),
+    (
+        {"b": DataType.e4m3, "b_group_scale": DataType.e4m3},
+        "types: b_group_scale = e4m3; allowed with a = bf16, b = e4m3: bf16",
+    ),
+    (
+        {"a": DataType.e4m3, "b": DataType.u8b128},
+        "types: b = u8b128; allowed with a = e4m3: u4b8",
+    ),
+    (
+        {"a": DataType.s8},
+        "types: accumulator = f32; allowed with a = s8, b = u4b8: s32",
+    ),
+    (
+        {"a": DataType.e4m3, "out": DataType.e4m3},
+        "types: out = e4m3; allowed with a = e4m3, b = u4b8: bf16, f16, f32",
     ),
     (
         {"b_group_scale": DataType.f16},
@@ -72,16 +102,16 @@ _TYPE_MISTAKES: list[tuple[dict[str, Any], str]] = [
         "allowed with a = bf16, b = u4b8: void",
     ),
     (
-        {"b_channel_scale": DataType.f32},
-        "types: b_channel_scale = f32; allowed with a = bf16, b = u4b8: void",
+        {"b_channel_scale": DataType.bf16},
+        "types: b_channel_scale = bf16; allowed with a = bf16, b = u4b8: f32, void",
     ),
     (
-        {"a_token_scale": DataType.f32},
-        "types: a_token_scale = f32; allowed with a = bf16, b = u4b8: void",
+        {"a_token_scale": DataType.ue8m0},
+        "types: a_token_scale = ue8m0; allowed with a = bf16, b = u4b8: f32, void",
     ),
     (
         {"out": DataType.f16},
-        "types: out = f16; allowed with a = bf16, b = u4b8: bf16",
+        "types: out = f16; allowed with a = bf16, b = u4b8: bf16, f32",
     ),
     (
         {"accumulator": DataType.f16},
@@ -170,8 +200,8 @@ _SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
         "allowed: tiles that it does not spill for",
     ),
     (
-        {"tile_shape_mn": (256, 256)},
-        "pipeline stages = 2; allowed: 3 or more (a stage takes 82960 bytes of shared memory, "
+        {"tile_shape_mn": (128, 256)},
+        "pipeline stages = 2; allowed: 3 or more (a stage takes 74768 bytes of shared memory, "
         "the rest 8192, a block has 232448)",
     ),
     (
@@ -336,7 +366,7 @@ class ConstraintsTest(unittest.TestCase):
             {"tile_scheduler": _PERSISTENT},
             {"cluster_shape_mnk": (2, 1, 1)},
             {"tile_shape_mn": (192, 96)},
-            {"tile_shape_mn": (128, 256)},
+            {"tile_shape_mn": (128, 192)},
             {
                 "tile_shape_mn": (64, 16),
                 "kernel_schedule": _SLICED,

@@ -9,7 +9,8 @@ from typing import Any
 
 from examples import FAMILY, describe
 
-from machete.generator.config import ImplConfig
+from machete.generator.catalogue import FAMILIES
+from machete.generator.config import ImplConfig, generate_type_option_name
 from machete.generator.constraints import check_families
 from machete.generator.described import read_families
 from machete.generator.errors import GeneratorError
@@ -22,6 +23,8 @@ _FORM_MISTAKES: list[tuple[tuple[Any, ...], Any, str]] = [
     ((), {}, "allowed: a list of families"),
     ((0,), "bf16", 'a family with "bf16"; allowed: types, schedules, heuristic'),
     ((0,), {}, "a family with nothing; allowed: types, schedules, heuristic"),
+    ((0, "types"), {"a": "bf16"}, "types with a; allowed: a, b, b_group_scale, "),
+    ((0, "types"), "bf16_u4b8", 'types with "bf16_u4b8"; allowed: a, b, b_group_scale, '),
     ((0, "types", "c"), "bf16", ", c; allowed: a, b, b_group_scale, b_group_zeropoint, "),
     ((0, "types", "a"), ["bf16"], '["bf16"] in place of a name; allowed: strings'),
     ((0, "schedules"), {}, "schedules = {}; allowed: a list"),
@@ -40,7 +43,8 @@ _FORM_MISTAKES: list[tuple[tuple[Any, ...], Any, str]] = [
 # As above, for what constraints.py refuses.
 _MISTAKES: list[tuple[tuple[Any, ...], Any, str]] = [
     ((0, "types", "a"), "bf61", "a = 'bf61'; allowed: bf16, f16"),
-    ((0, "types", "b"), "u4", "b = u4; allowed with a = bf16: u4b8, u8b128"),
+    ((0, "types"), {"a": "bf61", "b": "u4b8"}, "a = 'bf61'; allowed: bf16, f16"),
+    ((0, "types", "b"), "s4", "b = s4; allowed with a = bf16: u4b8, u4, "),
     ((0, "schedules", 0, "tile"), [64], "tile_shape_mn = 64; allowed: tuples of 2 integers"),
     (
         (0, "schedules", 0, "kernel"),
@@ -86,6 +90,20 @@ class DescribedTest(unittest.TestCase):
         self.assertEqual(family.types, FAMILY.types)
         self.assertEqual(tuple(family.schedules), FAMILY.schedules)
         self.assertEqual(tuple(family.heuristic), FAMILY.heuristic)
+
+    def test_types_that_are_left_out_are_those_of_our_own_family(self) -> None:
+        names = {generate_type_option_name(family.types): family.types for family in FAMILIES}
+        for a, b, name in (
+            ("f16", "u4", "f16_u4"),
+            ("bf16", "e2m1", "bf16_e2m1"),
+            ("s8", "u4b8", "s8_u4b8"),
+        ):
+            with self.subTest(name):
+                family = describe(FAMILY) | {"types": {"a": a, "b": b}}
+                self.assertEqual(self._read(json.dumps([family]))[0].types, names[name])
+        family = describe(FAMILY) | {"types": {"a": "bf16", "b": "u4", "a_token_scale": "void"}}
+        (read,) = self._read(json.dumps([family]))
+        self.assertEqual(generate_type_option_name(read.types), "bf16_u4_tsvoid")
 
     def test_form(self) -> None:
         for place, value, message in _FORM_MISTAKES:

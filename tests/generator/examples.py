@@ -19,8 +19,8 @@ TYPES = TypeConfig(
     b=DataType.u4b8,
     b_group_scale=DataType.bf16,
     b_group_zeropoint=DataType.void,
-    b_channel_scale=DataType.void,
-    a_token_scale=DataType.void,
+    b_channel_scale=DataType.f32,
+    a_token_scale=DataType.f32,
     out=DataType.bf16,
     accumulator=DataType.f32,
 )

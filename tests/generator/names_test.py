@@ -55,18 +55,27 @@ class NamesTest(unittest.TestCase):
 
     def test_type_signature(self) -> None:
         self.assertEqual(
-            generate_type_signature(examples.TYPES), "bf16_u4b8_bf16_void_void_void_bf16_f32"
+            generate_type_signature(examples.TYPES), "bf16_u4b8_bf16_void_f32_f32_bf16_f32"
         )
 
     def test_type_option_name(self) -> None:
         void, f16, f32 = DataType.void, DataType.f16, DataType.f32
         cases = [
             ({}, "bf16_u4b8"),
-            ({"b": DataType.u4, "b_group_zeropoint": DataType.bf16}, "bf16_u4_zp"),
+            ({"b_group_zeropoint": DataType.bf16}, "bf16_u4b8_zp"),
+            ({"b": DataType.u4, "b_group_zeropoint": DataType.bf16}, "bf16_u4"),
             ({"b": DataType.u4, "b_group_zeropoint": f16}, "bf16_u4_zpf16"),
+            ({"b": DataType.u8}, "bf16_u8_zpvoid"),
+            ({"b": DataType.e4m3}, "bf16_e4m3"),
+            ({"b": DataType.e2m1, "b_group_scale": DataType.ue8m0}, "bf16_e2m1"),
+            ({"b": DataType.e2m1, "b_group_scale": DataType.e4m3}, "bf16_e2m1_gse4m3"),
+            ({"a": DataType.e4m3}, "e4m3_u4b8"),
+            ({"a": DataType.e4m3, "b_group_scale": void}, "e4m3_u4b8_gsvoid"),
+            ({"a": DataType.s8, "accumulator": DataType.s32}, "s8_u4b8"),
+            ({"a": DataType.s8}, "s8_u4b8_accf32"),
             ({"b_group_scale": f16}, "bf16_u4b8_gsf16"),
-            ({"b_group_scale": void, "b_channel_scale": f32}, "bf16_u4b8_gsvoid_csf32"),
-            ({"a_token_scale": f32, "out": f16}, "bf16_u4b8_tsf32_outf16"),
+            ({"b_group_scale": void, "b_channel_scale": void}, "bf16_u4b8_gsvoid_csvoid"),
+            ({"a_token_scale": void, "out": f32}, "bf16_u4b8_tsvoid_outf32"),
             ({"accumulator": f16}, "bf16_u4b8_accf16"),
         ]
         for change, name in cases:

@@ -34,8 +34,7 @@ class Chain {
     desc.group_size = 128;
     for (int i = 0; i < kLayers; ++i) {
       const Problem& layer = layers_.emplace_back(desc, m, 21 + i);
-      const Buffer& packed = packed_.emplace_back(prepacked_size(desc));
-      expect_ok(prepack_B(desc, layer.codes.get(), layer.scales.get(), packed.get(), nullptr));
+      packed_.emplace_back(layer);
     }
     std::vector<const char*> schedules(64);
     schedules.resize(supported_schedules(desc, schedules.data(), 64));
@@ -47,7 +46,7 @@ class Chain {
         PlanOptions options;
         options.schedule = schedule;
         options.programmatic_dependent_launch = dependent;
-        expect_ok(Plan::create(desc, options, &plans_[dependent].emplace_back()));
+        check(Plan::create(desc, options, &plans_[dependent].emplace_back()));
       }
       workspace_bytes = std::max(workspace_bytes, plans_[0].back().workspace_size(m));
     }
@@ -67,9 +66,10 @@ class Chain {
       const Buffer& in = buffers_[i % 2];
       const Buffer& out = buffers_[(i + 1) % 2];
       const size_t layer = i % kLayers;
-      RunArgs args = run_args(layers_[layer], packed_[layer], out, workspace_[0], m_);
+      // Token scales and bias are read by the epilogue alone.
+      RunArgs args = run_args_with_all(layers_[layer], packed_[layer], out, workspace_[0], m_);
       args.a = in.get();
-      expect_ok(plans_[dependent][i].run(args, stream));
+      check(plans_[dependent][i].run(args, stream));
       if (i % 5 == 2) negate(out.get(), m_ * kFeatures, stream);
       if (i % 7 == 4 && i + 1 < products()) {
         check(cudaMemsetAsync(in.get(), 0xff, bytes_, stream), "poisoning");
@@ -92,15 +92,11 @@ class Chain {
   }
 
  private:
-  static void expect_ok(const Status& status) {
-    if (!status.ok()) throw std::runtime_error(status.message());
-  }
-
   const int64_t m_;
   const size_t bytes_;
   // Deques, since neither problems nor buffers can be moved.
   std::deque<Problem> layers_;
-  std::deque<Buffer> packed_;
+  std::deque<Packed> packed_;
   std::deque<Buffer> workspace_;
   std::deque<Buffer> buffers_;
   std::vector<Plan> plans_[2];  // without and with dependent launch
@@ -157,16 +153,16 @@ TEST_P(DependentLaunchTest, GivesTheSameBits) {
 }
 
 // In f16 the last products would overflow.
-INSTANTIATE_TEST_SUITE_P(
-    Chains, DependentLaunchTest,
-    ::testing::Combine(::testing::Values(group_scaled(DataType::kBF16, DataType::kU4B8),
-                                         group_scaled(DataType::kBF16, DataType::kU8B128)),
-                       ::testing::Values(int64_t{1}, int64_t{16}, int64_t{40}, int64_t{200}),
-                       ::testing::Bool()),
-    [](const auto& info) {
-      return family_name(std::get<0>(info.param)) + "_" + std::to_string(std::get<1>(info.param)) +
-             (std::get<2>(info.param) ? "_backwards" : "");
-    });
+INSTANTIATE_TEST_SUITE_P(Chains, DependentLaunchTest,
+                         ::testing::Combine(::testing::Values(kBF16U4B8, kBF16U8B128),
+                                            ::testing::Values(int64_t{1}, int64_t{16}, int64_t{40},
+                                                              int64_t{200}),
+                                            ::testing::Bool()),
+                         [](const auto& info) {
+                           return family_name(std::get<0>(info.param)) + "_" +
+                                  std::to_string(std::get<1>(info.param)) +
+                                  (std::get<2>(info.param) ? "_backwards" : "");
+                         });
 
 }  // namespace
 }  // namespace machete::testing

@@ -8,9 +8,10 @@
 
 namespace machete::testing {
 
-// The A fragments of one lane for every pair of scales, four registers each: `codes` are its words
-// of a k16 step, `scales` two scales as packing stores them, for rows r and r + 8.
-std::vector<uint32_t> dequantise(DataType a, DataType b, const std::vector<uint32_t>& codes,
-                                 const std::vector<uint32_t>& scales);
+// The A fragments of one lane, four registers for each of its parts of the groups: `codes` are the
+// lane's words of step `step`, `parts` what a lane reads of the groups (GroupFormat), one after the
+// other; a word each where that is nothing.
+std::vector<uint32_t> dequantise(const TypeSet& types, const std::vector<uint32_t>& codes,
+                                 const std::vector<uint32_t>& parts, int step);
 
 }  // namespace machete::testing

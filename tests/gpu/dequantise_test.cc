@@ -1,5 +1,6 @@
 // Every code with every scale that packing can store, in every place of a fragment: the weight is
-// the exact product, rounded once.
+// the exact product, rounded once; of e2m1 it is the product. With activations of 8 bits it is the
+// code's weight times a power of two.
 #include "tests/gpu/dequantise.h"
 
 #include <gtest/gtest.h>
@@ -7,7 +8,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
+#include <initializer_list>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "machete/kernel/packing.h"
@@ -16,81 +20,259 @@
 namespace machete::testing {
 namespace {
 
-constexpr uint32_t kPatterns = 1 << 16;  // bits of a 16-bit float
+constexpr int kPatterns = 1 << 16;  // bits of a 16-bit float
+constexpr int kWeights = 8;         // of a lane in a k16 step
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // The number that the bits stand for; NaN also for infinity.
 double value_of(uint32_t bits, const Float16& type) {
   const int mantissa = static_cast<int>(bits & ((1u << type.mantissa_bits) - 1));
   const int field = static_cast<int>((bits & 0x7fff) >> type.mantissa_bits);
-  if (field == 0x7fff >> type.mantissa_bits) return std::numeric_limits<double>::quiet_NaN();
+  if (field == 0x7fff >> type.mantissa_bits) return kNaN;
   const int hidden = field > 0 ? 1 << type.mantissa_bits : 0;
   const double magnitude =
       std::ldexp(hidden + mantissa, std::max(field, 1) - 1 - type.smallest_exponent);
   return bits & 0x8000 ? -magnitude : magnitude;
 }
 
-// To the nearest number of the type, or the even one of two.
-double round_to(const Float16& type, double x) {
-  int exponent;
-  std::frexp(x, &exponent);
-  const int unit = std::max(exponent - 1 - type.mantissa_bits, -type.smallest_exponent);
-  return std::ldexp(std::nearbyint(std::ldexp(x, -unit)), unit);
+// What a code stands for, before zero points are subtracted.
+double value_of_code(DataType type, int code) {
+  constexpr double kE2M1[] = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+  switch (type) {
+    case DataType::kE2M1:
+      return code < 8 ? kE2M1[code] : -kE2M1[code - 8];
+    case DataType::kE4M3: {
+      const int field = code >> 3 & 15;
+      const int mantissa = code & 7;
+      if (field == 15 && mantissa == 7) return kNaN;
+      const double magnitude =
+          std::ldexp(field > 0 ? 8 + mantissa : mantissa, std::max(field, 1) - 10);
+      return code < 128 ? magnitude : -magnitude;
+    }
+    default:
+      return code - info(type).bias;
+  }
 }
 
-class DequantiseTest : public ::testing::TestWithParam<TypeSet> {};
+// The distance of numbers around x.
+double unit(const Float16& type, double x) {
+  int exponent;
+  std::frexp(x, &exponent);
+  return std::ldexp(1, std::max(exponent - 1 - type.mantissa_bits, -type.smallest_exponent));
+}
 
-TEST_P(DequantiseTest, IsExactUpToOneRounding) {
-  const TypeSet types = GetParam();
-  const Encoding encoded = encoding(types.a, types.b);
+// To the nearest number of the type, or the even one of two.
+double round_to(const Float16& type, double x) {
+  const double distance = unit(type, x);
+  return std::nearbyint(x / distance) * distance;
+}
+
+// The place of a weight in a lane's fragment, if it is the lane's. It is the code's distance from
+// the first one: neighbours differ, and each code is once in each place.
+int place(int row, int k) { return 4 * (k / 8) + 2 * (row / 8) + k % 2; }
+
+// Lane 0's words of a k16 step, from 16 x 16 codes that begin with `first`.
+std::vector<uint32_t> packed_codes(const TypeSet& types, int first) {
   const int bits = info(types.b).bits;
-  const int bias = info(types.b).bias;
-  const int codes = 1 << bits;
-
-  std::vector<double> values(kPatterns);
-  std::vector<uint32_t> scales(kPatterns);  // of rows r and r + 8: each goes through all patterns
-  for (uint32_t pattern = 0; pattern < kPatterns; ++pattern) {
-    values[pattern] = value_of(pattern, encoded.type);
-    scales[pattern] = pattern | (~pattern << 16);
+  std::vector<uint8_t> codes(16 * 16 * bits / 8);
+  for (int i = 0; i < 16 * 16; ++i) {
+    const int code = (first + place(i / 16, i % 16)) % (1 << bits);
+    codes[i * bits / 8] |= static_cast<uint8_t>(code << i * bits % 8);
   }
-  // Below it, a code's offset is a subnormal that may be short of bits; so are all weights.
-  const double smallest_offset =
-      std::ldexp(1, encoded.type.mantissa_bits - encoded.type.smallest_exponent);
-  const double smallest = std::ldexp(1, -encoded.type.smallest_exponent);
+  const ProblemDesc desc = {types, 16, 16, 16};
+  // One in every type.
+  const std::vector<uint8_t> scales(16, types.b_group_scale == DataType::kUE8M0 ? 127 : 0x38);
+  Weights weights;
+  weights.codes = codes.data();
+  if (info(types.b_group_scale).bits == 8) weights.group_scales = scales.data();
+  const PackingSource source = packing_source(desc, weights);
+  const PackedLayout layout = packed_layout(types, 16, 16, 16);
+  std::vector<RowEntry> rows;
+  for (int n = 0; n < kBlockN; ++n) rows.push_back(row_entry(source, layout, n));
+  std::vector<uint32_t> words;
+  for (int word = 0; word < bits / 4; ++word) {
+    words.push_back(codes_word(source, rows.data(), 0, 0, 0, word));
+  }
+  return words;
+}
 
-  for (int first = 0; first < codes; ++first) {
-    // 16 x 16 codes as prepack_B takes them, of which lane 0 has eight. Neighbours differ.
-    const auto code_of = [&](int row, int k) { return (first + 37 * row + 101 * k) % codes; };
-    std::vector<uint8_t> matrix(16 * 16 * bits / 8);
-    for (int i = 0; i < 16 * 16; ++i) {
-      matrix[i * bits / 8] |= static_cast<uint8_t>(code_of(i / 16, i % 16) << i * bits % 8);
+class DequantiseTest : public ::testing::TestWithParam<TypeSet> {
+ protected:
+  const TypeSet types_ = GetParam();
+  const Encoding encoded_ = encoding(types_.a, types_.b, types_.b_group_scale);
+  const int codes_ = 1 << info(types_.b).bits;
+
+  // The i-th fragment's weight in a place.
+  double weight(const std::vector<uint32_t>& fragments, size_t i, int at) const {
+    return value_of(fragments[4 * i + at / 2] >> at % 2 * 16 & 0xffff, encoded_.type);
+  }
+
+  // A scale as it was before packing multiplied it by 2^q, in row r or r + 8; NaN where packing
+  // stores none that large.
+  double scale_of(double stored, bool upper) const {
+    const int exponent = encoded_.code_exponent(upper);
+    const double scale = std::ldexp(stored, -exponent);
+    return std::abs(scale) < std::ldexp(1, encoded_.largest_scale_exponent) ? scale : kNaN;
+  }
+};
+
+class WideScalesTest : public DequantiseTest {
+ protected:
+  // Whether a weight is as it should be: of a code, a zero point in 256ths and a scale.
+  bool is_right(double weight, double code, int zero, double scale) const {
+    const Float16& type = encoded_.type;
+    const double wanted = (code - zero / 256.) * scale;
+    if (zero % 256 != 0) {
+      // The part below a code is rounded by itself.
+      const double part = zero % 256 / 256. * scale;
+      return std::abs(weight - wanted) <=
+             (unit(type, part) + std::max(unit(type, wanted), unit(type, weight))) / 2;
     }
-    const PackingSource source = packing_source(types, 16, 16, 16, matrix.data(), nullptr);
-    std::vector<uint32_t> words(bits / 4);
-    for (int word = 0; word < bits / 4; ++word) words[word] = codes_word(source, 0, 0, 0, word);
+    // The offset of a constant bias is a subnormal that may be short of bits; so are all weights.
+    const double offset = info(types_.b).bias * scale;
+    const bool short_of_bits =
+        std::abs(offset) < std::ldexp(1, type.mantissa_bits - type.smallest_exponent);
+    return std::abs(weight - round_to(type, wanted)) <=
+           (offset != 0 && short_of_bits ? std::ldexp(1, -type.smallest_exponent) : 0);
+  }
+};
 
-    const std::vector<uint32_t> fragments = dequantise(types.a, types.b, words, scales);
-    for (uint32_t i = 0; i < kPatterns; ++i) {
-      for (int slot = 0; slot < 8; ++slot) {
-        const int p = slot / 2;  // the register
-        const int row = 8 * (p & 1);
-        const int k = 8 * (p >> 1) + slot % 2;
-        const double stored = values[scales[i] >> 2 * row & 0xffff];
-        if (std::isnan(stored)) continue;
-        const double scale = std::ldexp(stored, -encoded.code_exponent(row > 0));
-        const double wanted = round_to(encoded.type, (code_of(row, k) - bias) * scale);
-        const double weight = values[fragments[4 * i + p] >> slot % 2 * 16 & 0xffff];
-        const double allowed = std::abs(bias * scale) < smallest_offset ? smallest : 0;
-        if (!(std::abs(weight - wanted) <= allowed)) {
-          FAIL() << "code " << code_of(row, k) << ", scale " << scale << ", row " << row << ", k "
-                 << k << ": " << weight << ", not " << wanted;
+// Scales of 16 bits, and zero points: with each code an eighth of all scales, with each code in the
+// eight places all of them. Zero points go through all there are, at another pace.
+TEST_P(WideScalesTest, AreExactUpToOneRounding) {
+  std::vector<double> values(kPatterns);
+  for (int i = 0; i < kPatterns; ++i) values[i] = value_of(i, encoded_.type);
+  const bool has_zeros = types_.b_group_zeropoint != DataType::kVoid;
+  for (int first = 0; first < codes_; ++first) {
+    std::vector<uint32_t> scales;
+    std::vector<uint32_t> zeros;
+    std::vector<uint32_t> parts;
+    for (int i = first % kWeights; i < kPatterns; i += kWeights) {
+      scales.push_back(i | (kPatterns - 1 - i) << 16);
+      zeros.push_back(0);
+      parts.push_back(scales.back());
+      if (has_zeros) {
+        const uint32_t zero = (i / kWeights * 4657u + first * 8219u) % (codes_ * 256u);
+        zeros.back() = zero | (codes_ * 256u - 1 - zero) << 16;
+        parts.push_back(zeros.back());
+      }
+    }
+    const std::vector<uint32_t> fragments =
+        dequantise(types_, packed_codes(types_, first), parts, 0);
+    for (size_t i = 0; i < scales.size(); ++i) {
+      for (int at = 0; at < kWeights; ++at) {
+        const bool upper = at / 2 % 2 != 0;
+        const double code = value_of_code(types_.b, (first + at) % codes_);
+        const double scale = scale_of(values[scales[i] >> 16 * upper & 0xffff], upper);
+        const int zero = static_cast<int>(zeros[i] >> 16 * upper & 0xffff);
+        if (std::isnan(code) || std::isnan(scale)) continue;
+        const double found = weight(fragments, i, at);
+        if (!is_right(found, code, zero, scale)) {
+          FAIL() << "code " << code << ", zero point " << zero << " / 256, scale " << scale
+                 << ", place " << at << ": " << found;
         }
       }
     }
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, DequantiseTest, ::testing::ValuesIn(kFamilies),
-                         [](const auto& info) { return family_name(info.param); });
+class SmallScalesTest : public DequantiseTest {};
+
+// Scales of 8 bits: all that packing stores, for each of the groups that a part holds.
+TEST_P(SmallScalesTest, AreExact) {
+  const GroupFormat format = group_format(types_.b_group_scale, types_.b_group_zeropoint);
+  const SmallScale& small = encoded_.small_scale;
+  const auto byte_of = [&](int i, int group, bool upper) {
+    return ((upper ? 255 - i : i) + 37 * group) & 255;
+  };
+  std::vector<uint8_t> bytes;
+  for (int i = 0; i < 256; ++i) {
+    for (int group = 0; group < format.half_groups; ++group) {
+      for (const bool upper : {false, true}) {
+        bytes.push_back(static_cast<uint8_t>(byte_of(i, group, upper)));
+      }
+    }
+  }
+  std::vector<uint32_t> parts(bytes.size() / sizeof(uint32_t));
+  std::memcpy(parts.data(), bytes.data(), bytes.size());
+  int scales = 0;
+  for (int step = 0; step < 4; ++step) {
+    const int group = step * format.half_groups / 4;
+    for (int first = 0; first < codes_; ++first) {
+      const std::vector<uint32_t> fragments =
+          dequantise(types_, packed_codes(types_, first), parts, step);
+      for (int i = 0; i < 256; ++i) {
+        for (int at = 0; at < kWeights; ++at) {
+          const bool upper = at / 2 % 2 != 0;
+          const int byte = byte_of(i, group, upper);
+          const int field = byte >> small.mantissa_bits;
+          const int fraction = byte & ((1 << small.mantissa_bits) - 1);
+          const double scale =
+              scale_of(std::ldexp(1 + std::ldexp(fraction, -small.mantissa_bits),
+                                  field + small.exponent_offset - encoded_.type.exponent_bias),
+                       upper);
+          if (field == 0 || std::isnan(scale)) continue;
+          ++scales;
+          const double code = value_of_code(types_.b, (first + at) % codes_);
+          ASSERT_EQ(weight(fragments, i, at), code * scale)
+              << "code " << code << ", scale " << scale << ", place " << at << ", step " << step;
+        }
+      }
+    }
+  }
+  // f16 has 30 powers of two for them; e4m3's scales need 18, with eight fractions each.
+  EXPECT_GE(scales, 4 * codes_ * kWeights * (small.mantissa_bits == 0 ? 30 : 18 * 8));
+}
+
+class NarrowActivationsTest : public DequantiseTest {};
+
+// Four weights a register. A code is once in each of the sixteen places.
+TEST_P(NarrowActivationsTest, AreExact) {
+  const auto at = [](int p, int i) { return 4 * p + i; };
+  for (int first = 0; first < codes_; ++first) {
+    std::vector<uint32_t> words(step_words(8, 4));
+    for (int p = 0; p < 4; ++p) {
+      uint32_t bits = 0;
+      for (int i = 0; i < 4; ++i) {
+        const uint32_t code = (first + at(p, i)) % codes_;
+        bits |= lone_code(encoded_, types_.a, types_.b, code, p % 2 != 0) << 8 * i;
+      }
+      words[p / 2] |= scatter(encoded_.fields[p], bits);
+    }
+    const std::vector<uint32_t> fragment = dequantise(types_, words, {0}, 0);
+    for (int p = 0; p < 4; ++p) {
+      for (int i = 0; i < 4; ++i) {
+        const int byte = static_cast<int>(fragment[p] >> 8 * i & 0xff);
+        const double stored = types_.a == DataType::kS8 ? static_cast<int8_t>(byte)
+                                                        : value_of_code(DataType::kE4M3, byte);
+        const double code = value_of_code(types_.b, (first + at(p, i)) % codes_);
+        ASSERT_EQ(std::ldexp(stored, encoded_.exponent), code) << "place " << at(p, i);
+      }
+    }
+  }
+}
+
+// With activations of some bits and group scales of some others.
+std::vector<TypeSet> families(int a_bits, std::initializer_list<int> scale_bits) {
+  std::vector<TypeSet> made;
+  for (const TypeSet& types : kFamilies) {
+    const int bits = info(types.b_group_scale).bits;
+    const bool wanted = std::find(scale_bits.begin(), scale_bits.end(), bits) != scale_bits.end();
+    if (info(types.a).bits == a_bits && wanted) made.push_back(types);
+  }
+  return made;
+}
+
+std::string test_name(const ::testing::TestParamInfo<TypeSet>& info) {
+  return family_name(info.param);
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, WideScalesTest, ::testing::ValuesIn(families(16, {16})),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(Families, SmallScalesTest, ::testing::ValuesIn(families(16, {8})),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(Families, NarrowActivationsTest, ::testing::ValuesIn(families(8, {0, 16})),
+                         test_name);
 
 }  // namespace
 }  // namespace machete::testing

@@ -55,19 +55,32 @@ int main() {
   });
   print_change("a description without types", [](ProblemDesc& wrong) { wrong.types = {}; });
   print_change("types that no kernel reads",
-               [](ProblemDesc& wrong) { wrong.types.b = DataType::kU4; });
+               [](ProblemDesc& wrong) { wrong.types.b = DataType::kS4; });
+  print_change("zero points of weights with a constant one",
+               [](ProblemDesc& wrong) { wrong.types.b_group_zeropoint = DataType::kBF16; });
+  print_change("4-bit floats with scales of the activations' type",
+               [](ProblemDesc& wrong) { wrong.types.b = DataType::kE2M1; });
   print_change("an output of another type than the activations'",
-               [](ProblemDesc& wrong) { wrong.types.out = DataType::kF32; });
+               [](ProblemDesc& wrong) { wrong.types.out = DataType::kF16; });
   print_change("an odd number of output features", [](ProblemDesc& wrong) { wrong.n = 4095; });
   print_change("no number of input features", [](ProblemDesc& wrong) { wrong.k = 0; });
   print_change("a group size that no kernel reads",
-               [](ProblemDesc& wrong) { wrong.group_size = 32; });
+               [](ProblemDesc& wrong) { wrong.group_size = 48; });
+  print_change("a group size that does not divide the input features",
+               [](ProblemDesc& wrong) { wrong.group_size = 96; });
   print_change("-1 for one scale a feature", [](ProblemDesc& wrong) { wrong.group_size = -1; });
 
   // Never read: refused before.
   void* const aligned = reinterpret_cast<void*>(uintptr_t{0x1000});
   void* const between = reinterpret_cast<void*>(uintptr_t{0x1040});
-  print("packed weights that are not aligned", prepack_B(desc, aligned, aligned, between, nullptr));
+  print("packed weights that are not aligned",
+        prepack_B(desc, {aligned, aligned}, between, nullptr));
+  print("no group scales, with several groups", prepack_B(desc, {aligned}, aligned, nullptr));
+  print("zero points that the types do not have",
+        prepack_B(desc, {aligned, aligned, aligned}, aligned, nullptr));
+  print(
+      "channel scales that the types do not have",
+      prepack_B(desc, {aligned, aligned, nullptr, static_cast<float*>(aligned)}, aligned, nullptr));
   Plan plan;
   print("a GPU that is not a Hopper one", Plan::create(desc, PlanOptions(), &plan));
   print("a plan that was never created", Plan().run(RunArgs(), nullptr));

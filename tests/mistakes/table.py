@@ -50,16 +50,7 @@ _WIDE = _NARROW | {"tile": [128, 128], "kernel": "TmaWarpSpecializedCooperative"
 _NARROW_NAME = "64x16_1x1x1_SlicedK_Tma_StreamK"
 _WIDE_NAME = "128x128_1x1x1_Coop_Tma_StreamK"
 _FAMILY: dict[str, Any] = {
-    "types": {
-        "a": "bf16",
-        "b": "u4b8",
-        "b_group_scale": "bf16",
-        "b_group_zeropoint": "void",
-        "b_channel_scale": "void",
-        "a_token_scale": "void",
-        "out": "bf16",
-        "accumulator": "f32",
-    },
+    "types": {"a": "bf16", "b": "u4b8"},
     "schedules": [_NARROW, _WIDE],
     "heuristic": [["M <= 16", _NARROW_NAME], [None, _WIDE_NAME]],
 }
@@ -67,9 +58,21 @@ _FAMILY: dict[str, Any] = {
 # The mistake, which part of the family is replaced, and by what.
 _GENERATOR: list[tuple[str, tuple[str | int, ...], Any]] = [
     ("activations that no kernel reads", ("types", "a"), "f32"),
-    ("weights that no kernel reads", ("types", "b"), "u4"),
+    ("weights that no kernel reads", ("types", "b"), "s4"),
     ("scales of another type than the activations'", ("types", "b_group_scale"), "f16"),
-    ("zero points", ("types", "b_group_zeropoint"), "bf16"),
+    ("zero points of weights with a constant one", ("types", "b_group_zeropoint"), "bf16"),
+    (
+        "4-bit floats with scales of the activations' type",
+        ("types",),
+        {"a": "bf16", "b": "e2m1", "b_group_scale": "bf16"},
+    ),
+    (
+        "weights without zero points that have some",
+        ("types",),
+        {"a": "bf16", "b": "u4", "b_group_zeropoint": "void"},
+    ),
+    ("8-bit weights with activations of 8 bits", ("types",), {"a": "e4m3", "b": "u8b128"}),
+    ("channel scales of 16 bits", ("types", "b_channel_scale"), "bf16"),
     ("16-bit accumulation", ("types", "accumulator"), "f16"),
     ("a tile that the kernel does not have", ("schedules", 1, "tile"), [64, 128]),
     ("a number of tokens that the kernel does not have", ("schedules", 1, "tile"), [128, 48]),

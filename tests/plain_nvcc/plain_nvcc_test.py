@@ -43,7 +43,7 @@ class PlainNvccTest(unittest.TestCase):
     def test_library(self) -> None:
         names = (ctypes.c_char_p * 4)()
         count = ctypes.CDLL(str(self.build("libx.so"))).machete_schedules(
-            b"bf16", b"u4b8", names, 4
+            b"bf16", b"u4b8", b"bf16", names, 4
         )
         self.assertEqual(names[:count], [b"128x32_1x1x1_Coop_Tma_Persistent"])
 

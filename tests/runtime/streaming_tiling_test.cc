@@ -16,8 +16,24 @@ namespace {
 
 constexpr int kTileN[] = {32, 96, 224};
 constexpr int kTileM[] = {8, 16};
-constexpr int kBits[] = {4, 8};
-constexpr int kGroupsPerBlock[] = {1, 2};
+// Weights of 4 bits with few groups and with most, of 8 bits likewise.
+struct Slice {
+  const char* name;
+  int a_bits;  // of the activations that it is multiplied with
+  int bytes;
+};
+constexpr TypeSet kU4B8 = {DataType::kBF16, DataType::kU4B8, DataType::kBF16};
+constexpr TypeSet kU8 = {DataType::kBF16, DataType::kU8, DataType::kBF16, DataType::kBF16};
+constexpr TypeSet kNVFP4 = {DataType::kBF16, DataType::kE2M1, DataType::kE4M3};
+constexpr TypeSet kW4A8 = {DataType::kS8, DataType::kU4B8};
+constexpr Slice kSliceSizes[] = {
+    {"u4b8, groups of 128", 16, packed_layout(kU4B8, 8, 128, 128).slice_bytes},
+    {"u4b8, groups of 64", 16, packed_layout(kU4B8, 8, 128, 64).slice_bytes},
+    {"e2m1, groups of 16", 16, packed_layout(kNVFP4, 8, 128, 16).slice_bytes},
+    {"u8, groups of 128", 16, packed_layout(kU8, 8, 128, 128).slice_bytes},
+    {"u4b8 for s8", 8, packed_layout(kW4A8, 8, 128, 128).slice_bytes},
+    {"u8, groups of 32", 16, packed_layout(kU8, 8, 128, 32).slice_bytes},
+};
 constexpr int64_t kM[] = {1, 8, 9, 16, 17, 100, 513};
 constexpr int64_t kN[] = {8,    16,   24,    200,   1008,  2056,  3584,  4096,
                           4104, 6144, 10240, 14784, 14792, 28672, 57344, 200000};
@@ -25,24 +41,17 @@ constexpr int kResident[] = {1, 7, 8, 61, 66};
 
 struct Problem {
   KernelEntry kernel;
-  int bits;
-  int groups_per_block;
+  Slice slice;
   int64_t m;
   int64_t n;
   int resident;
 
-  int slice_bytes() const {
-    return code_bytes_per_slice(bits) + scale_bytes_per_slice(groups_per_block);
-  }
   int slices() const { return static_cast<int>(ceil_div(n, kSliceN)); }
-  StreamingTiles plan() const {
-    return plan_streaming_tiles(kernel, m, n, slice_bytes(), resident);
-  }
+  StreamingTiles plan() const { return plan_streaming_tiles(kernel, m, n, slice.bytes, resident); }
 };
 
 std::string describe(const Problem& p, const StreamingTiles& t) {
-  return std::to_string(p.bits) + " bits, " + std::to_string(p.groups_per_block) +
-         " groups a block, tile " + std::to_string(p.kernel.tile_n) + " x " +
+  return std::string(p.slice.name) + ", tile " + std::to_string(p.kernel.tile_n) + " x " +
          std::to_string(p.kernel.tile_m) + ", m = " + std::to_string(p.m) +
          ", n = " + std::to_string(p.n) + ", resident = " + std::to_string(p.resident) + ": " +
          std::to_string(t.pairs) + " pairs of " + std::to_string(t.pair_slices) + " slices, " +
@@ -62,14 +71,13 @@ void for_each_problem(Function function) {
     for (const int tile_m : kTileM) {
       kernel.tile_n = tile_n;
       kernel.tile_m = tile_m;
-      for (const int bits : kBits) {
-        for (const int groups : kGroupsPerBlock) {
-          for (const int64_t m : kM) {
-            for (const int64_t n : kN) {
-              for (const int resident : kResident) {
-                function(Problem{kernel, bits, groups, m, n, resident});
-                if (::testing::Test::HasFatalFailure()) return;
-              }
+      for (const Slice& slice : kSliceSizes) {
+        kernel.a_bits = slice.a_bits;
+        for (const int64_t m : kM) {
+          for (const int64_t n : kN) {
+            for (const int resident : kResident) {
+              function(Problem{kernel, slice, m, n, resident});
+              if (::testing::Test::HasFatalFailure()) return;
             }
           }
         }
@@ -147,8 +155,8 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
     // One is multiplied while another is on its way.
     ASSERT_GE(tiles.stages, 2 * tiles.warps_k) << describe(p, tiles);
     ASSERT_EQ(tiles.stages % tiles.warps_k, 0) << describe(p, tiles);
-    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.slice_bytes(), tiles.warps_n,
-                                                    tiles.warps_k, tiles.stages);
+    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.kernel.a_bits, p.slice.bytes,
+                                                    tiles.warps_n, tiles.warps_k, tiles.stages);
     ASSERT_LE(memory.total, kMaxStreamingBytes) << describe(p, tiles);
     widest = std::max(widest, memory.total);
   });
@@ -158,8 +166,8 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
 TEST(StreamingTiling, PlacesEverythingWhereItsInstructionsWantIt) {
   for_each_problem([](const Problem& p) {
     const StreamingTiles tiles = p.plan();
-    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.slice_bytes(), tiles.warps_n,
-                                                    tiles.warps_k, tiles.stages);
+    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.kernel.a_bits, p.slice.bytes,
+                                                    tiles.warps_n, tiles.warps_k, tiles.stages);
     // The swizzle's pattern; bulk copies and 128-bit accesses; mbarriers.
     ASSERT_EQ(memory.activation_bytes % 1024, 0) << describe(p, tiles);
     ASSERT_EQ(memory.weights % 16, 0) << describe(p, tiles);

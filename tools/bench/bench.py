@@ -149,7 +149,10 @@ def make_parser() -> argparse.ArgumentParser:
     shapes.add_argument("--layers", type=listed_or_none(layer), default=LLAMA_LAYERS, help="NxK")
     shapes.add_argument("--tokens", type=listed(positive), default=TOKENS, help="values of M")
     shapes.add_argument(
-        "--a", type=listed(one_of(*report.TOLERANCES)), default="bf16", help=", ".join(report.TOLERANCES)
+        "--a",
+        type=listed(one_of(*report.TOLERANCES)),
+        default="bf16",
+        help=", ".join(report.TOLERANCES),
     )
     shapes.add_argument(
         "--b", type=listed(one_of(*report.FORMATS)), default="u4b8", help=", ".join(report.FORMATS)

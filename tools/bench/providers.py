@@ -64,7 +64,11 @@ class KernelLibrary:
         run = (*(pointer,) * 4, size, *(pointer,) * 3, size, pointer)
         for name, result, arguments in (
             ("schedules", number, (text, text, text, ctypes.POINTER(text), number)),
-            ("open", text, (text, text, text, size, size, size, text, number, ctypes.POINTER(pointer))),
+            (
+                "open",
+                text,
+                (text, text, text, size, size, size, text, number, ctypes.POINTER(pointer)),
+            ),
             ("packed_size", size, (pointer,)),
             ("workspace_size", size, (pointer, size)),
             ("schedule", text, (pointer, size)),
@@ -292,9 +296,7 @@ class Peer(Protocol):
 
     weight_bytes: int  # that a launch reads
 
-    def runner(
-        self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None
-    ) -> Run:
+    def runner(self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None) -> Run:
         """A function that launches the product with the i-th copy of the weights."""
 
 
@@ -305,9 +307,7 @@ class Cublas:
         self._weights = copies(dequantised.to(out_dtype(weights.a)))
         self.weight_bytes = weights.n * weights.k * 2
 
-    def runner(
-        self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None
-    ) -> Run:
+    def runner(self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None) -> Run:
         """A function that launches the product with the i-th copy of the weights."""
         a = a.to(out.dtype)
         if token_scales is not None:
@@ -324,9 +324,7 @@ class ScaledMm:
         self._weights = copies((dequantised / largest * 448).to(torch.float8_e4m3fn))
         self.weight_bytes = weights.n * weights.k
 
-    def runner(
-        self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None
-    ) -> Run:
+    def runner(self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None) -> Run:
         """A function that launches the product with the i-th copy of the weights."""
         if token_scales is None:
             token_scales = torch.ones(a.shape[0], device="cuda")

@@ -115,7 +115,9 @@ def time_layer(
         for name, layer in layers.items():
             for schedule in schedules:
                 for early in pdl:
-                    runs[name, schedule, early] = layer.runner(a, out, schedule, early, token_scales)
+                    runs[name, schedule, early] = layer.runner(
+                        a, out, schedule, early, token_scales
+                    )
         graphs, errors = {}, {}
         for key, run in runs.items():
             out.fill_(float("nan"))

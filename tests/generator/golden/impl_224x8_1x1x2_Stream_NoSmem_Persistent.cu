@@ -8,8 +8,8 @@ struct Types {
   static constexpr DataType kB = DataType::kU4B8;
   static constexpr DataType kGroupScale = DataType::kBF16;
   static constexpr DataType kGroupZeropoint = DataType::kVoid;
-  static constexpr DataType kChannelScale = DataType::kVoid;
-  static constexpr DataType kTokenScale = DataType::kVoid;
+  static constexpr DataType kChannelScale = DataType::kF32;
+  static constexpr DataType kTokenScale = DataType::kF32;
   static constexpr DataType kOut = DataType::kBF16;
   static constexpr DataType kAccumulator = DataType::kF32;
 };
