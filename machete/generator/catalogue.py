@@ -67,6 +67,7 @@ _BY_BITS = {
     8: (_cooperative(128, 64), _cooperative(128, 192), _cooperative(256, 128, cluster_features=2)),
 }
 
+
 # Fitted to the times of every schedule on many layers; docs/tuning.md says how, and how well.
 def _costs(family: str) -> Costs:
     return read_costs(Path(__file__).with_name(f"{family}_costs.csv"))
@@ -75,9 +76,7 @@ def _costs(family: str) -> Costs:
 _WEIGHT_ONLY_COSTS = {4: _costs("bf16_u4b8"), 8: _costs("bf16_u8b128")}
 
 
-def _weight_only(
-    a: DataType, b: DataType, group_scale: DataType | None = None
-) -> ImplConfig:
+def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) -> ImplConfig:
     """16-bit activations; group scales of the same type unless stated otherwise."""
     schedules = _WEIGHT_ONLY_SCHEDULES + _BY_BITS[b.bits]
     return ImplConfig(

@@ -8,8 +8,8 @@ extern "C" {
 
 int machete_cost_terms() { return machete::kCostTerms; }
 
-// Writes machete::kCostTerms numbers; false where there is no such family or schedule, or where it is one
-// that the model does not describe.
+// Writes machete::kCostTerms numbers; false where there is no such family or schedule, or where it
+// is one that the model does not describe.
 bool machete_count_work(const char* family_name, const char* schedule, int64_t m, int64_t n,
                         int64_t k, int multiprocessors, double* terms) {
   const machete::internal::Family* family = machete::internal::find_family(family_name);
