@@ -14,7 +14,7 @@ from machete.generator.config import (
     TileScheduler,
     TypeConfig,
 )
-from machete.generator.costs import fastest_of, read_costs
+from machete.generator.costs import Costs, fastest_of, read_costs
 from machete.generator.datatypes import DataType
 
 
@@ -67,16 +67,16 @@ _BY_BITS = {
     8: (_cooperative(128, 64), _cooperative(128, 192), _cooperative(256, 128, cluster_features=2)),
 }
 
+
 # Fitted to the times of every schedule on many layers; docs/tuning.md says how, and how well.
-_COSTS = {
-    b.bits: read_costs(Path(__file__).with_name(f"{b.name}_costs.csv"))
-    for b in (DataType.u4b8, DataType.u8b128)
-}
+def _costs(family: str) -> Costs:
+    return read_costs(Path(__file__).with_name(f"{family}_costs.csv"))
 
 
-def _weight_only(
-    a: DataType, b: DataType, group_scale: DataType | None = None
-) -> ImplConfig:
+_WEIGHT_ONLY_COSTS = {4: _costs("bf16_u4b8"), 8: _costs("bf16_u8b128")}
+
+
+def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) -> ImplConfig:
     """16-bit activations; group scales of the same type unless stated otherwise."""
     schedules = _WEIGHT_ONLY_SCHEDULES + _BY_BITS[b.bits]
     return ImplConfig(
@@ -94,7 +94,7 @@ def _weight_only(
         heuristic=(
             ("M <= 8", _streaming(8)),
             ("M <= 16", _streaming(16)),
-            (None, fastest_of(schedules, _COSTS[b.bits])),
+            (None, fastest_of(schedules, _WEIGHT_ONLY_COSTS[b.bits])),
         ),
     )
 
@@ -125,9 +125,19 @@ _CHANNEL_SCHEDULES = (
 )
 
 
+# Measured with e4m3; s8 differs by the same few per cent with every schedule.
+_SMALL_ACTIVATION_COSTS = {False: _costs("e4m3_u4b8_gsvoid"), True: _costs("e4m3_u4b8")}
+
+
 def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     """Activations of 8 bits, with group scales or with scales of the features and tokens alone."""
-    schedules = _CHANNEL_SCHEDULES if group_scale is DataType.void else _GROUPED_SCHEDULES
+    grouped = group_scale is not DataType.void
+    schedules = _GROUPED_SCHEDULES if grouped else _CHANNEL_SCHEDULES
+    streaming_tokens = [8, 16]
+    if a is DataType.e4m3 and not grouped:
+        # Hopper has no mma.sync for it: the compiler converts to f16, and runs out of registers.
+        schedules = tuple(schedule for schedule in schedules if schedule != _streaming(16))
+        streaming_tokens.remove(16)
     return ImplConfig(
         types=TypeConfig(
             a=a,
@@ -141,11 +151,8 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
         ),
         schedules=schedules,
         heuristic=(
-            ("M <= 8", _streaming(8)),
-            ("M <= 16", _streaming(16)),
-            ("M <= 32", _sliced_k(32)),
-            ("M <= 64", _sliced_k(64)),
-            (None, _cooperative(128, 128)),
+            *((f"M <= {tokens}", _streaming(tokens)) for tokens in streaming_tokens),
+            (None, fastest_of(schedules, _SMALL_ACTIVATION_COSTS[grouped])),
         ),
     )
 

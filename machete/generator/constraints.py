@@ -61,9 +61,7 @@ _WEIGHTS = (
 
 RUNNABLE_TYPES: dict[DataType, dict[DataType, dict[str, tuple[DataType, ...]]]] = {
     a: {b: _weight_only(a, b) for b in _WEIGHTS} for a in (DataType.bf16, DataType.f16)
-} | {
-    a: {DataType.u4b8: _small_activations(a)} for a in (DataType.e4m3, DataType.s8)
-}
+} | {a: {DataType.u4b8: _small_activations(a)} for a in (DataType.e4m3, DataType.s8)}
 """By activations, then by weights: what each other field of a TypeConfig may be."""
 
 

@@ -9,8 +9,8 @@ namespace machete {
 
 // A power of two as both halves of a register.
 template <DataType kType, int kExponent>
-constexpr uint32_t kPairOfPower = 0x00010001u * ((kExponent + float16(kType).exponent_bias)
-                                                 << float16(kType).mantissa_bits);
+constexpr uint32_t kPairOfPower =
+    0x00010001u * ((kExponent + float16(kType).exponent_bias) << float16(kType).mantissa_bits);
 
 // Weights of the two rows of a fragment, for one group of input features.
 //
@@ -38,8 +38,7 @@ class Dequantiser {
  public:
   // Of codes for a step of the MMA.
   static constexpr int kWords = step_words(info(Types::kA).bits, info(Types::kB).bits);
-  static constexpr GroupFormat kFormat =
-      group_format(Types::kGroupScale, Types::kGroupZeropoint);
+  static constexpr GroupFormat kFormat = group_format(Types::kGroupScale, Types::kGroupZeropoint);
 
   // Whether scale() is for the caller to apply.
   static constexpr bool kPromotes = info(Types::kA).bits == 8 && kFormat.part_bytes > 0;

@@ -27,8 +27,8 @@ class Producer {
         pipeline_(pipeline),
         rank_n_(rank_n) {}
 
-  // Programmatic dependent launch: the weights of the first steps, which do not depend on the kernel
-  // before this one in the stream.
+  // Programmatic dependent launch: the weights of the first steps, which do not depend on the
+  // kernel before this one in the stream.
   __device__ __forceinline__ void load_ahead(const Segment& segment) {
     const int stage_bytes = bytes_of_stage(segment);
     ahead_ = min(segment.k_end - segment.k_begin, params_.stages_ahead);
@@ -99,8 +99,8 @@ class Producer {
     return max((tokens + 7) / 8 * 8, 0);
   }
 
-  // A box is kBoxK input features of `tokens` tokens. Side by side CTAs of a cluster each load a part
-  // of the tile's tokens for both.
+  // A box is kBoxK input features of `tokens` tokens. Side by side CTAs of a cluster each load a
+  // part of the tile's tokens for both.
   __device__ __forceinline__ void load_activations(int step, int first_token, int tokens,
                                                    uint32_t full) const {
     const CUtensorMap* map = tokens == kPartM ? &activations_.whole : &activations_.rest;
@@ -153,10 +153,10 @@ class Consumer {
         groups_per_block_(params.groups_per_block) {
     const int first_block = Shape::kSlicedK ? 0 : warpgroup * kBlocks;
     const int part_k = Shape::kSlicedK ? warpgroup : 0;
-    codes_ = shared + Shape::kWeightsOffset +
-             (part_k * (Shape::kConsumerK / kBlockK) * Shape::kTileBlocks + first_block) *
-                 block_bytes_ +
-             warp * params.slice_bytes + lane * 16;
+    codes_ =
+        shared + Shape::kWeightsOffset +
+        (part_k * (Shape::kConsumerK / kBlockK) * Shape::kTileBlocks + first_block) * block_bytes_ +
+        warp * params.slice_bytes + lane * 16;
     groups_ = codes_ - lane * 16 + Shape::kSliceCodeBytes + lane / 4 * kFormat.part_bytes;
     activations_ = shared + Shape::kActivationsOffset + part_k * 2 * Shape::kActivationBoxBytes;
   }
@@ -292,8 +292,8 @@ class Consumer {
     cute::warpgroup_arrive();
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      wgmma(fragment + 4 * j, activations + (half * Shape::kActivationBoxBytes + j * 32) / 16,
-            sums, j == 0 ? first : cute::SM90::GMMA::ScaleOut::One,
+      wgmma(fragment + 4 * j, activations + (half * Shape::kActivationBoxBytes + j * 32) / 16, sums,
+            j == 0 ? first : cute::SM90::GMMA::ScaleOut::One,
             std::make_index_sequence<Shape::kAccumulators>());
     }
     cute::warpgroup_commit_batch();
@@ -316,8 +316,7 @@ class Consumer {
   // From the codes of a stage's first units to those of the second: in the same block, or in the
   // next one along K.
   __device__ __forceinline__ int half_bytes() const {
-    return Shape::kBoxK < kBlockK ? Shape::kSliceCodeBytes / 2
-                                  : Shape::kTileBlocks * block_bytes_;
+    return Shape::kBoxK < kBlockK ? Shape::kSliceCodeBytes / 2 : Shape::kTileBlocks * block_bytes_;
   }
 
   __device__ __forceinline__ void load_codes(uint32_t (&codes)[4 * kWords], int unit) const {

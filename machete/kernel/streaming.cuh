@@ -221,7 +221,7 @@ class StreamingConsumer {
   __device__ __forceinline__ void multiply(int end, Accumulators& accumulators) {
     if constexpr (Dequantise::kPromotes) {
       Sum sums[kFragments][4] = {};
-      multiply_blocks(end, sums, [&](const Dequantise (&dequantise)[kWarpSlices]) {
+      multiply_blocks(end, sums, [&](const Dequantise(&dequantise)[kWarpSlices]) {
         for_each_sum([&](int i, int j) {
           accumulators[i][j] = fmaf(dequantise[i / kTokenTiles].scale(j / 2), to_float(sums[i][j]),
                                     accumulators[i][j]);
@@ -230,12 +230,12 @@ class StreamingConsumer {
       });
     } else if constexpr (Types::kA == DataType::kS8) {
       Sum sums[kFragments][4] = {};
-      multiply_blocks(end, sums, [](const Dequantise (&)[kWarpSlices]) {});
+      multiply_blocks(end, sums, [](const Dequantise(&)[kWarpSlices]) {});
       for_each_sum([&](int i, int j) {
         accumulators[i][j] = static_cast<float>(static_cast<int>(sums[i][j]));
       });
     } else {
-      multiply_blocks(end, accumulators, [](const Dequantise (&)[kWarpSlices]) {});
+      multiply_blocks(end, accumulators, [](const Dequantise(&)[kWarpSlices]) {});
     }
   }
 
@@ -468,7 +468,8 @@ __global__ void __launch_bounds__(kMaxStreamingThreads, 1)
   const uint32_t shared = ptx::shared_address(shared_memory);
   const StreamingTiles& tiles = params.tiles;
   const StreamingMemory memory =
-      streaming_memory(kTileM, kActivationBits<Types>, params.slice_bytes, tiles.warps_n, tiles.warps_k, tiles.stages);
+      streaming_memory(kTileM, kActivationBits<Types>, params.slice_bytes, tiles.warps_n,
+                       tiles.warps_k, tiles.stages);
   const StreamingWalk walk(params);
   const int warp = threadIdx.x / 32;
   const int lane = threadIdx.x % 32;
@@ -492,7 +493,8 @@ __global__ void __launch_bounds__(kMaxStreamingThreads, 1)
     StreamingConsumer<Types, kTileM>(params, walk, memory, shared, warp, lane).run();
     return;
   }
-  StreamingProducer<kTileM, 1024 / kActivationBits<Types>> produce(params, walk, memory, shared, lane);
+  StreamingProducer<kTileM, 1024 / kActivationBits<Types>> produce(params, walk, memory, shared,
+                                                                   lane);
   if (producer == 0) {
     produce.load_weights();
   } else {

@@ -117,7 +117,6 @@ FAMILIES = {
         "impl_128x128_1x1x1_Coop_Tma_StreamK.cu",
         "impl_128x192_1x1x1_Coop_Tma_StreamK.cu",
         "impl_128x64_1x1x1_Coop_Tma_StreamK.cu",
-        "impl_224x16_1x1x2_Stream_NoSmem_Persistent.cu",
         "impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu",
         "impl_256x128_1x1x1_Coop_Tma_StreamK.cu",
         "impl_256x128_2x1x1_Coop_Tma_StreamK.cu",

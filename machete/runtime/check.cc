@@ -98,7 +98,8 @@ Status check_types(const TypeSet& t) {
        is(t.b_channel_scale, {DataType::kVoid, DataType::kF32}), "void, f32"},
       {"a_token_scale", t.a_token_scale, is(t.a_token_scale, {DataType::kVoid, DataType::kF32}),
        "void, f32"},
-      {"out", t.out, t.out == DataType::kF32 ||
+      {"out", t.out,
+       t.out == DataType::kF32 ||
            (narrow ? is(t.out, {DataType::kBF16, DataType::kF16}) : t.out == t.a),
        narrow ? "bf16, f16, f32" : "the type of a, f32"},
       {"accumulator", t.accumulator, t.accumulator == sums, info(sums).name},
@@ -157,8 +158,8 @@ Status check_packing(const ProblemDesc& desc, const Weights& weights, const void
   const size_t scale_bytes = info(t.b_group_scale).bits / 8;
   if (status.ok() && t.b_group_scale == DataType::kVoid) {
     status = check_null("group_scales", weights.group_scales);
-  } else if (status.ok() && (weights.group_scales != nullptr || desc.group_size != desc.k ||
-                             scale_bytes == 1)) {
+  } else if (status.ok() &&
+             (weights.group_scales != nullptr || desc.group_size != desc.k || scale_bytes == 1)) {
     status = check_pointer("group_scales", weights.group_scales, scale_bytes);
   }
   if (status.ok() && t.b_group_zeropoint != DataType::kVoid) {
@@ -166,7 +167,8 @@ Status check_packing(const ProblemDesc& desc, const Weights& weights, const void
   } else if (status.ok()) {
     status = check_null("group_zeropoints", weights.group_zeropoints);
   }
-  if (status.ok()) status = check_scales("channel_scales", weights.channel_scales, t.b_channel_scale);
+  if (status.ok())
+    status = check_scales("channel_scales", weights.channel_scales, t.b_channel_scale);
   if (status.ok()) status = check_pointer("packed", packed, packed_alignment);
   return status;
 }

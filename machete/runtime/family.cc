@@ -1,5 +1,7 @@
 #include "machete/runtime/family.h"
 
+#include <cstring>
+
 namespace machete::internal {
 namespace {
 
@@ -21,6 +23,13 @@ const Family* find_family(const TypeSet& types) {
   };
   for (const FamilyRegistration* r = g_first; r != nullptr; r = r->next_) {
     if (serves(r->family_->types)) return r->family_;
+  }
+  return nullptr;
+}
+
+const Family* find_family(const char* name) {
+  for (const FamilyRegistration* r = g_first; r != nullptr; r = r->next_) {
+    if (std::strcmp(r->family_->name, name) == 0) return r->family_;
   }
   return nullptr;
 }

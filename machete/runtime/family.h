@@ -61,13 +61,15 @@ class FamilyRegistration {
 
  private:
   friend const Family* find_family(const TypeSet& types);
+  friend const Family* find_family(const char* name);
 
   const Family* const family_;
   const FamilyRegistration* const next_;
 };
 
-// The family of these types that is linked in; null when there is none.
+// The family of these types, or of this name, that is linked in; null when there is none.
 const Family* find_family(const TypeSet& types);
+const Family* find_family(const char* name);
 
 }  // namespace internal
 

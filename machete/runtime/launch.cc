@@ -30,10 +30,10 @@ Status encode(void* encode_tensor_map, DataType type, const char* name, const vo
                              static_cast<cuuint32_t>(box_rows)};
   const cuuint32_t element_strides[2] = {1, 1};
   const auto function = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(encode_tensor_map);
-  const CUresult result = function(
-      map, tensor_map_type(type), 2, const_cast<void*>(data), sizes, strides, box, element_strides,
-      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, promotion,
-      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const CUresult result =
+      function(map, tensor_map_type(type), 2, const_cast<void*>(data), sizes, strides, box,
+               element_strides, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+               promotion, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result == CUDA_SUCCESS) return Status();
   return Status::failure(StatusCode::kCudaError,
                          "cuTensorMapEncodeTiled refused %s at %p (%lld x %lld, stride %lld): %d",

@@ -1,4 +1,4 @@
-"""How good the choice is that the fit to the measured times makes, for one type of weights.
+"""How good the choice is that the fit to the measured times makes, for one family.
 
 That the costs are up to date is compared by //tools/tune:update_costs.*_costs.csv_test.
 """
@@ -14,8 +14,8 @@ class ChoiceTest(unittest.TestCase):
     """The checked-in table."""
 
     def setUp(self) -> None:
-        self.weights = os.environ["WEIGHTS"]
-        self.kernels = fit.WorkLibrary(Path(os.environ["LIBRARY"]).absolute(), "bf16", self.weights)
+        library = Path(os.environ["LIBRARY"]).absolute()
+        self.kernels = fit.WorkLibrary(library, os.environ["FAMILY"])
 
     def test_it_is_good_also_where_nothing_was_fitted(self) -> None:
         fitted = fit.fit_table(

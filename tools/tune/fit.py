@@ -72,12 +72,12 @@ def read_table(path: Path, known: Sequence[str] | None = None) -> list[Product]:
 class WorkLibrary:
     """Counts what launches do, by the code that the runtime chooses with."""
 
-    def __init__(self, path: Path, a: str, b: str) -> None:
-        self._types = a.encode(), b.encode()
+    def __init__(self, path: Path, family: str) -> None:
+        self._family = family.encode()
         self._count = ctypes.CDLL(str(path)).machete_count_work
         self._count.restype = ctypes.c_bool
         size = ctypes.c_int64
-        self._count.argtypes = [ctypes.c_char_p] * 3 + [size] * 3 + [ctypes.c_int, ctypes.c_void_p]
+        self._count.argtypes = [ctypes.c_char_p] * 2 + [size] * 3 + [ctypes.c_int, ctypes.c_void_p]
         self._terms = (ctypes.c_double * len(COST_TERMS))()
 
     def knows(self, schedule: str) -> bool:
@@ -91,7 +91,7 @@ class WorkLibrary:
 
     def _call(self, schedule: str, m: int, n: int, k: int) -> bool:
         name = schedule.encode()
-        return self._count(*self._types, name, m, n, k, MULTIPROCESSORS, self._terms)
+        return self._count(self._family, name, m, n, k, MULTIPROCESSORS, self._terms)
 
 
 Costs = dict[str, Vector]
@@ -287,12 +287,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--library", dest="work", type=Path, required=True, help="libmachete_work.so"
     )
-    parser.add_argument(
-        "--a", default="bf16", choices=["bf16", "f16"], help="activations of the table"
-    )
-    parser.add_argument(
-        "--b", default="u4b8", choices=["u4b8", "u8b128"], help="weights of the table"
-    )
+    parser.add_argument("--family", default="bf16_u4b8", help="of the table")
     parser.add_argument(
         "--least-tokens",
         type=int,
@@ -313,7 +308,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fits; fails where the bounds are missed."""
     options = parse(arguments)
-    library = WorkLibrary(options.work.absolute(), options.a, options.b)
+    library = WorkLibrary(options.work.absolute(), options.family)
     fit = fit_table(library, options.table, options.least_tokens)
     if options.out:
         write_costs(options.out, fit.costs())

@@ -3,13 +3,10 @@
 # With fewer, a condition of the heuristic decides (machete/generator/catalogue.py).
 LEAST_TOKENS = 17
 
-# How much slower than the fastest schedule the chosen one may be, by weights; there is a table for
-# each.
-MOST_REGRET = {
-    "u4b8": "0.15",
-    "u8b128": "0.45",
+# By families: the table, and how much slower than the fastest schedule the chosen one may be.
+TABLES = {
+    "bf16_u4b8": struct(name = "h100_bf16_u4b8_group128.csv", most_regret = "0.15"),
+    "bf16_u8b128": struct(name = "h100_bf16_u8b128_group128.csv", most_regret = "0.45"),
+    "e4m3_u4b8": struct(name = "h100_e4m3_u4b8_group128.csv", most_regret = "0.45"),
+    "e4m3_u4b8_gsvoid": struct(name = "h100_e4m3_u4b8_channel.csv", most_regret = "0.45"),
 }
-
-def table(weights):
-    """The name of a table."""
-    return "h100_bf16_{}_group128.csv".format(weights)
