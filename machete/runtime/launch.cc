@@ -108,7 +108,6 @@ Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, int cluste
 }
 
 Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resident) {
-  const RunArgs& tensors = args.tensors;
   StreamingParams params = {};
   static_cast<ProductParams&>(params) = product_params(args, ceil_div(args.M, kernel.tile_m));
   params.tiles = plan_streaming_tiles(kernel, args.M, args.N, params.slice_bytes, resident);
