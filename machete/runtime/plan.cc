@@ -137,11 +137,12 @@ Status check_prepacked(const ProblemDesc& desc, const void* packed, cudaStream_t
       header.group_size != desc.group_size) {
     return Status::failure(
         StatusCode::kMismatch,
-        "packed = %p is for a = %s, b = %s, n = %lld, k = %lld, group_size = %lld; wanted: %s, %s, "
-        "%lld, %lld, %lld",
+        "packed = %p is for a = %s, b = %s, b_group_scale = %s, n = %lld, k = %lld, group_size = "
+        "%lld; wanted: %s, %s, %s, %lld, %lld, %lld",
         packed, info(header.types.a).name, info(header.types.b).name,
-        static_cast<long long>(header.n), static_cast<long long>(header.k),
-        static_cast<long long>(header.group_size), info(desc.types.a).name, info(desc.types.b).name,
+        info(header.types.b_group_scale).name, static_cast<long long>(header.n),
+        static_cast<long long>(header.k), static_cast<long long>(header.group_size),
+        info(desc.types.a).name, info(desc.types.b).name, info(desc.types.b_group_scale).name,
         static_cast<long long>(desc.n), static_cast<long long>(desc.k),
         static_cast<long long>(desc.group_size));
   }
