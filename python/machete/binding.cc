@@ -1,0 +1,225 @@
+// The C++ API for Python, through TVM-FFI: tensors of every library that has DLPack, on the stream
+// that is current there. Failures become Python's exceptions, in the words of the library.
+#include <cuda_runtime_api.h>
+#include <tvm/ffi/container/array.h>
+#include <tvm/ffi/container/tensor.h>
+#include <tvm/ffi/extra/c_env_api.h>
+#include <tvm/ffi/function.h>
+#include <tvm/ffi/string.h>
+
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "machete/machete.h"
+#include "python/machete/problem.h"
+#include "python/machete/raise.h"
+#include "python/machete/tensors.h"
+#include "python/machete/workspace.h"
+
+namespace machete::python {
+namespace {
+
+using tvm::ffi::Array;
+using tvm::ffi::String;
+using tvm::ffi::Tensor;
+using tvm::ffi::TensorView;
+
+void check(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kOk:
+      break;
+    case StatusCode::kInvalidArgument:
+    case StatusCode::kMismatch:
+      raise("ValueError", status.message());
+    case StatusCode::kUnsupported:
+      raise("NotImplementedError", status.message());
+    case StatusCode::kCudaError:
+      raise("RuntimeError", status.message());
+  }
+}
+
+void check(const char* what, cudaError_t error) {
+  if (error == cudaSuccess) return;
+  raise("RuntimeError", what, ": ", cudaGetErrorString(error));
+}
+
+std::string_view view(const String& text) { return {text.data(), text.size()}; }
+
+// Makes a device current, and afterwards the one before.
+class DeviceGuard {
+ public:
+  explicit DeviceGuard(int device) {
+    check("cudaGetDevice", cudaGetDevice(&before_));
+    changed_ = before_ != device;
+    if (changed_) check("cudaSetDevice", cudaSetDevice(device));
+  }
+  ~DeviceGuard() {
+    if (changed_) cudaSetDevice(before_);
+  }
+  DeviceGuard(const DeviceGuard&) = delete;
+  DeviceGuard& operator=(const DeviceGuard&) = delete;
+
+ private:
+  int before_ = 0;
+  bool changed_ = false;
+};
+
+cudaStream_t current_stream(DLDevice device) {
+  return static_cast<cudaStream_t>(TVMFFIEnvGetStream(device.device_type, device.device_id));
+}
+
+struct KnownPlan {
+  ProblemDesc desc;
+  Plan plan;
+};
+
+// The plan of a problem for the current device: made once and kept forever, so that references stay
+// valid.
+const KnownPlan& find_plan(int device, const String& problem) {
+  static auto* mutex = new std::shared_mutex;
+  static auto* plans = new std::map<int, std::map<std::string, KnownPlan, std::less<>>>;
+  {
+    const std::shared_lock lock(*mutex);
+    const auto of_device = plans->find(device);
+    if (of_device != plans->end()) {
+      const auto found = of_device->second.find(view(problem));
+      if (found != of_device->second.end()) return found->second;
+    }
+  }
+  const Problem parsed = parse_problem(view(problem));
+  KnownPlan made{parsed.desc, {}};
+  check(Plan::create(made.desc, parsed.options(), &made.plan));
+  const std::unique_lock lock(*mutex);
+  return (*plans)[device].emplace(view(problem), made).first->second;
+}
+
+ProblemDesc supported_desc(const String& problem) {
+  const ProblemDesc desc = parse_problem(view(problem)).desc;
+  check(machete::can_implement(desc));
+  return desc;
+}
+
+void check_packed(const TensorView& packed, const ProblemDesc& desc) {
+  check_dtype("packed", packed, DataType::kU8);
+  check_vector("packed", packed, static_cast<int64_t>(machete::prepacked_size(desc)));
+}
+
+// On the device that is current.
+void run(const KnownPlan& known, const TensorView& a, const TensorView& packed,
+         const TensorView& out) {
+  const ProblemDesc& desc = known.desc;
+  const DLDevice device = a.device();
+  check_device("packed", packed, device);
+  check_device("out", out, device);
+  check_dtype("a", a, desc.types.a);
+  check_dtype("out", out, desc.types.out);
+  check_packed(packed, desc);
+
+  RunArgs args;
+  args.a = data_of(a);
+  args.packed = data_of(packed);
+  args.out = data_of(out);
+  args.lda = check_rows("a", a, -1, desc.k);
+  args.m = a.size(0);
+  args.ldo = check_rows("out", out, args.m, desc.n);
+
+  const cudaStream_t stream = current_stream(device);
+  Workspace workspace;
+  check("workspace", workspace.take(stream, known.plan.workspace_size(args.m)));
+  args.workspace = workspace.data();
+  args.workspace_size = workspace.size();
+  check(known.plan.run(args, stream));
+}
+
+// What Python calls; the package's Python documents it. Each problem is a text of problem.h.
+
+String why_not(const String& problem) {
+  const Problem parsed = parse_problem(view(problem));
+  return machete::can_implement(parsed.desc, parsed.options().schedule).message();
+}
+
+Array<String> supported_schedules(const String& problem) {
+  const ProblemDesc desc = parse_problem(view(problem)).desc;
+  std::vector<const char*> names(machete::supported_schedules(desc, nullptr, 0));
+  machete::supported_schedules(desc, names.data(), static_cast<int>(names.size()));
+  Array<String> result;
+  for (const char* name : names) result.push_back(name);
+  return result;
+}
+
+String chosen_schedule(const String& problem, int64_t m, int device) {
+  const DeviceGuard guard(device);
+  return find_plan(device, problem).plan.schedule(m);
+}
+
+int64_t prepacked_size(const String& problem) {
+  return static_cast<int64_t>(machete::prepacked_size(supported_desc(problem)));
+}
+
+void prepack_B(const String& problem, const TensorView& codes, const TensorView& group_scales,
+               const TensorView& packed) {
+  const ProblemDesc desc = supported_desc(problem);
+  const DLDevice device = codes.device();
+  check_bits("codes", codes, desc.types.b);
+  check_matrix("codes", codes, desc.n, desc.k * info(desc.types.b).bits / 8);
+  check_bits("group_scales", group_scales, desc.types.b_group_scale);
+  check_matrix("group_scales", group_scales, desc.k / desc.group_size, desc.n);
+  check_device("group_scales", group_scales, device);
+  check_packed(packed, desc);
+  check_device("packed", packed, device);
+  if (device.device_type == kDLCPU) {
+    check(machete::prepack_B_host(desc, data_of(codes), data_of(group_scales), data_of(packed)));
+    return;
+  }
+  check_cuda("codes", codes);
+  const DeviceGuard guard(device.device_id);
+  check(machete::prepack_B(desc, data_of(codes), data_of(group_scales), data_of(packed),
+                           current_stream(device)));
+}
+
+void check_prepacked(const String& problem, const TensorView& packed) {
+  const ProblemDesc desc = supported_desc(problem);
+  check_cuda("packed", packed);
+  check_packed(packed, desc);
+  const DeviceGuard guard(packed.device().device_id);
+  check(machete::check_prepacked(desc, data_of(packed), current_stream(packed.device())));
+}
+
+void mm_out(const String& problem, const TensorView& a, const TensorView& packed,
+            const TensorView& out) {
+  check_cuda("a", a);
+  const int device = a.device().device_id;
+  const DeviceGuard guard(device);
+  run(find_plan(device, problem), a, packed, out);
+}
+
+// Into a new tensor of the library whose tensor `a` is.
+Tensor mm(const String& problem, const TensorView& a, const TensorView& packed) {
+  check_cuda("a", a);
+  const int device = a.device().device_id;
+  const DeviceGuard guard(device);
+  const KnownPlan& known = find_plan(device, problem);
+  check_rows("a", a, -1, known.desc.k);
+  const int64_t shape[] = {a.size(0), known.desc.n};
+  Tensor out = Tensor::FromEnvAlloc(TVMFFIEnvTensorAlloc, {shape, 2},
+                                    dlpack_type(known.desc.types.out), a.device());
+  run(known, a, packed, out);
+  return out;
+}
+
+}  // namespace
+}  // namespace machete::python
+
+TVM_FFI_DLL_EXPORT_TYPED_FUNC(why_not, machete::python::why_not);
+TVM_FFI_DLL_EXPORT_TYPED_FUNC(supported_schedules, machete::python::supported_schedules);
+TVM_FFI_DLL_EXPORT_TYPED_FUNC(chosen_schedule, machete::python::chosen_schedule);
+TVM_FFI_DLL_EXPORT_TYPED_FUNC(prepacked_size, machete::python::prepacked_size);
+TVM_FFI_DLL_EXPORT_TYPED_FUNC(prepack_B, machete::python::prepack_B);
+TVM_FFI_DLL_EXPORT_TYPED_FUNC(check_prepacked, machete::python::check_prepacked);
+TVM_FFI_DLL_EXPORT_TYPED_FUNC(mm_out, machete::python::mm_out);
+TVM_FFI_DLL_EXPORT_TYPED_FUNC(mm, machete::python::mm);

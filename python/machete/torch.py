@@ -1,0 +1,179 @@
+"""Operators and modules for PyTorch: eager, compiled, and in CUDA graphs.
+
+    linear = machete.torch.Linear.from_linear(linear)
+
+`torch.ops.machete.mm` and `torch.ops.machete.prepack_B` take a problem as `ProblemDesc.text`, which
+graphs can hold. They have no gradients.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+
+from machete import _native
+from machete._problem import DataType, ProblemDesc
+
+DTYPES: dict[DataType, torch.dtype] = {
+    "f16": torch.float16,
+    "bf16": torch.bfloat16,
+    "f32": torch.float32,
+    "e4m3": torch.float8_e4m3fn,
+    "s8": torch.int8,
+}
+"""What the types of activations and results are called by PyTorch."""
+
+_library = torch.library.Library("machete", "DEF")
+_library.define("mm(Tensor a, Tensor packed, str problem) -> Tensor")
+_library.define("prepack_B(Tensor codes, Tensor group_scales, str problem) -> Tensor")
+
+
+@functools.cache
+def _result(problem: str) -> tuple[int, torch.dtype]:
+    desc = ProblemDesc.parse(problem)
+    assert desc.out is not None
+    return desc.n, DTYPES[desc.out]
+
+
+def _can_be_read(a: torch.Tensor) -> bool:
+    row_bytes = a.stride(0) * a.element_size()
+    return a.stride(1) == 1 and row_bytes % 16 == 0 and a.data_ptr() % 16 == 0
+
+
+def _mm(a: torch.Tensor, packed: torch.Tensor, problem: str) -> torch.Tensor:
+    n, dtype = _result(problem)
+    out = torch.empty((a.shape[0], n), dtype=dtype, device=a.device)
+    try:
+        _native.mm_out(problem, a, packed, out)
+    except ValueError:
+        if a.dim() != 2 or _can_be_read(a):
+            raise
+        _native.mm_out(problem, a.clone(memory_format=torch.contiguous_format), packed, out)
+    return out
+
+
+def _mm_fake(a: torch.Tensor, packed: torch.Tensor, problem: str) -> torch.Tensor:
+    n, dtype = _result(problem)
+    k = ProblemDesc.parse(problem).k
+    torch._check(a.dim() == 2, lambda: f"a has {a.dim()} dimensions; allowed: 2")
+    torch._check(a.shape[1] == k, lambda: f"a has shape {list(a.shape)}; allowed: [m, {k}]")
+    return a.new_empty((a.shape[0], n), dtype=dtype)
+
+
+def _prepack_B(codes: torch.Tensor, group_scales: torch.Tensor, problem: str) -> torch.Tensor:
+    packed = _prepack_B_fake(codes, group_scales, problem)
+    _native.prepack_B(problem, codes, group_scales, packed)
+    return packed
+
+
+def _prepack_B_fake(codes: torch.Tensor, group_scales: torch.Tensor, problem: str) -> torch.Tensor:
+    return codes.new_empty(_native.prepacked_size(problem), dtype=torch.uint8)
+
+
+_library.impl("mm", _mm, "CUDA")
+for _backend in ("CUDA", "CPU"):
+    _library.impl("prepack_B", _prepack_B, _backend)
+torch.library.register_fake("machete::mm", _mm_fake, lib=_library)
+torch.library.register_fake("machete::prepack_B", _prepack_B_fake, lib=_library)
+
+
+def prepack_B(desc: ProblemDesc, codes: torch.Tensor, group_scales: torch.Tensor) -> torch.Tensor:
+    """Packs weights, as `machete.prepack_B`, into a new tensor.
+
+    Returns:
+        uint8 [prepacked_size(desc)].
+    """
+    return torch.ops.machete.prepack_B(codes, group_scales, desc.text)
+
+
+def mm(desc: ProblemDesc, a: torch.Tensor, packed: torch.Tensor) -> torch.Tensor:
+    """The product, as `machete.mm`. Activations whose rows the kernels cannot read are copied."""
+    return torch.ops.machete.mm(a, packed, desc.text)
+
+
+def quantise(
+    weight: torch.Tensor, *, b: DataType = "u4b8", group_size: int = 128
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rounds weights to the nearest code, with the least scales that reach each group's extremes.
+
+    Args:
+        weight: [n, k], floating point.
+        b: "u4b8" or "u8b128".
+        group_size: Divides k.
+
+    Returns:
+        codes: uint8 [n, k / 2], two codes a byte, the lower half first; or [n, k] for 8 bits.
+        group_scales: [k / group_size, n] of the weight's dtype.
+    """
+    bits = {"u4b8": 4, "u8b128": 8}.get(b)
+    if bits is None:
+        raise ValueError(f"b = {b}; allowed: u4b8, u8b128")
+    n, k = weight.shape
+    if k % group_size:
+        raise ValueError(f"group_size = {group_size}; allowed: divisors of k = {k}")
+    bias = 1 << bits - 1
+    groups = weight.float().view(n, -1, group_size)
+    scales = torch.maximum(groups.amax(-1) / (bias - 1), groups.amin(-1) / -bias)
+    scales = scales.to(weight.dtype)
+    # A group of zeros has no scale to speak of.
+    divisors = torch.where(scales == 0, 1, scales).float().unsqueeze(-1)
+    codes = (groups / divisors).round().clamp(-bias, bias - 1).add(bias).to(torch.uint8).view(n, k)
+    if bits == 4:
+        codes = codes[:, 0::2] | codes[:, 1::2] << 4
+    return codes, scales.t().contiguous()
+
+
+class Linear(torch.nn.Module):
+    """A linear layer with quantised weights; for inference.
+
+    Args:
+        desc: The layer's problem.
+        packed: From `prepack_B`.
+        bias: [n], of type `desc.out`.
+    """
+
+    packed: torch.Tensor
+    bias: torch.Tensor | None
+
+    def __init__(
+        self, desc: ProblemDesc, packed: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.desc = desc
+        self._problem = desc.text
+        self.register_buffer("packed", packed)
+        self.register_buffer("bias", bias)
+
+    @classmethod
+    def from_linear(
+        cls, linear: torch.nn.Linear, *, b: DataType = "u4b8", group_size: int = 128
+    ) -> Linear:
+        """Quantises a layer in bf16 or f16, as `quantise` says.
+
+        Args:
+            linear: The layer, on any device; it is left as it is.
+            b: "u4b8" or "u8b128".
+            group_size: Input features that share a scale.
+        """
+        names = {dtype: name for name, dtype in DTYPES.items() if name in ("f16", "bf16")}
+        if linear.weight.dtype not in names:
+            raise ValueError(
+                f"linear.weight has dtype {linear.weight.dtype}; allowed: bfloat16, float16"
+            )
+        n, k = linear.weight.shape
+        desc = ProblemDesc(a=names[linear.weight.dtype], b=b, n=n, k=k, group_size=group_size)
+        codes, scales = quantise(linear.weight.detach(), b=b, group_size=group_size)
+        bias = None if linear.bias is None else linear.bias.detach().clone()
+        return cls(desc, prepack_B(desc, codes, scales), bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., k] to [..., n]."""
+        out = torch.ops.machete.mm(x.reshape(-1, self.desc.k), self.packed, self._problem)
+        if self.bias is not None:
+            out += self.bias
+        return out.view(*x.shape[:-1], self.desc.n)
+
+    def extra_repr(self) -> str:
+        """What is printed of it."""
+        return self._problem
