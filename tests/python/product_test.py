@@ -153,7 +153,7 @@ class MistakeTest(unittest.TestCase):
 
 
 class StreamTest(unittest.TestCase):
-    """Order of work, threads, graphs, memory. All products share tiles, so that they need workspaces."""
+    """Order of work, threads, graphs, memory. All products share tiles and so need workspaces."""
 
     def setUp(self) -> None:
         """Makes a layer, and plans that need workspaces."""
