@@ -70,23 +70,24 @@ _BY_BITS = {
 
 # Fitted to the times of every schedule on many layers; docs/tuning.md says how, and how well.
 _COSTS = {
-    b: read_costs(Path(__file__).with_name(f"{b.name}_costs.csv"))
+    b.bits: read_costs(Path(__file__).with_name(f"{b.name}_costs.csv"))
     for b in (DataType.u4b8, DataType.u8b128)
 }
 
 
-def _weight_only(a: DataType, b: DataType) -> ImplConfig:
-    """16-bit activations, weights with a group scale of the same type and nothing else."""
-    void = DataType.void
+def _weight_only(
+    a: DataType, b: DataType, group_scale: DataType | None = None
+) -> ImplConfig:
+    """16-bit activations; group scales of the same type unless stated otherwise."""
     schedules = _WEIGHT_ONLY_SCHEDULES + _BY_BITS[b.bits]
     return ImplConfig(
         types=TypeConfig(
             a=a,
             b=b,
-            b_group_scale=a,
-            b_group_zeropoint=void,
-            b_channel_scale=void,
-            a_token_scale=void,
+            b_group_scale=group_scale or a,
+            b_group_zeropoint=a if b in (DataType.u4, DataType.u8) else DataType.void,
+            b_channel_scale=DataType.f32,
+            a_token_scale=DataType.f32,
             out=a,
             accumulator=DataType.f32,
         ),
@@ -94,13 +95,21 @@ def _weight_only(a: DataType, b: DataType) -> ImplConfig:
         heuristic=(
             ("M <= 8", _streaming(8)),
             ("M <= 16", _streaming(16)),
-            (None, fastest_of(schedules, _COSTS[b])),
+            (None, fastest_of(schedules, _COSTS[b.bits])),
         ),
     )
 
 
 FAMILIES = tuple(
-    _weight_only(a, b)
+    _weight_only(a, *weights)
     for a in (DataType.bf16, DataType.f16)
-    for b in (DataType.u4b8, DataType.u8b128)
+    for weights in (
+        (DataType.u4b8,),
+        (DataType.u4,),
+        (DataType.u8b128,),
+        (DataType.u8,),
+        (DataType.e4m3,),
+        (DataType.e2m1, DataType.ue8m0),
+        (DataType.e2m1, DataType.e4m3),
+    )
 )

@@ -142,8 +142,8 @@ def generate_type_option_name(types: TypeConfig) -> str:
     """Names a combination of types as people do: `bf16_u4b8`.
 
     What differs from the default of the activations and weights is added as a suffix, so that the
-    name is as unique as the signature: `bf16_u4_zp` has zero points of the activations' type,
-    `bf16_u4_zpf16` others. It is the family's C++ namespace, folder and Bazel target.
+    name is as unique as the signature: `bf16_e2m1` has scales of its default type, as MXFP4 has,
+    `bf16_e2m1_gse4m3` those of NVFP4. It is the family's C++ namespace, folder and Bazel target.
     """
     defaults = _default_types(types.a, types.b)
     parts = [types.a.name, types.b.name]
@@ -166,5 +166,13 @@ _OPTION_TAGS = {
 
 def _default_types(a: DataType, b: DataType) -> TypeConfig:
     """The types a family has unless its name says otherwise."""
-    void = DataType.void
-    return TypeConfig(a, b, a, void, void, void, a, DataType.f32)
+    return TypeConfig(
+        a=a,
+        b=b,
+        b_group_scale=DataType.ue8m0 if b is DataType.e2m1 else a,
+        b_group_zeropoint=a if b in (DataType.u4, DataType.u8) else DataType.void,
+        b_channel_scale=DataType.f32,
+        a_token_scale=DataType.f32,
+        out=a,
+        accumulator=DataType.f32,
+    )

@@ -23,23 +23,32 @@ from machete.generator.errors import GeneratorError
 from machete.generator.resources import MAX_SHARED_BYTES, geometries, resources
 
 _VOID = (DataType.void,)
+_OPTIONAL = (DataType.f32, DataType.void)
 
 
-def _weight_only(a: DataType) -> dict[str, tuple[DataType, ...]]:
-    """Weights dequantised to the activations' type, with group scales of that type too."""
+def _weight_only(a: DataType, b: DataType) -> dict[str, tuple[DataType, ...]]:
+    """Weights dequantised to the activations' type."""
     return {
-        "b_group_scale": (a,),
-        "b_group_zeropoint": _VOID,
-        "b_channel_scale": _VOID,
-        "a_token_scale": _VOID,
+        "b_group_scale": (DataType.ue8m0, DataType.e4m3) if b is DataType.e2m1 else (a,),
+        "b_group_zeropoint": (a,) if b in (DataType.u4, DataType.u8) else _VOID,
+        "b_channel_scale": _OPTIONAL,
+        "a_token_scale": _OPTIONAL,
         "out": (a,),
         "accumulator": (DataType.f32,),
     }
 
 
+_WEIGHTS = (
+    DataType.u4b8,
+    DataType.u4,
+    DataType.u8b128,
+    DataType.u8,
+    DataType.e4m3,
+    DataType.e2m1,
+)
+
 RUNNABLE_TYPES: dict[DataType, dict[DataType, dict[str, tuple[DataType, ...]]]] = {
-    a: dict.fromkeys((DataType.u4b8, DataType.u8b128), _weight_only(a))
-    for a in (DataType.bf16, DataType.f16)
+    a: {b: _weight_only(a, b) for b in _WEIGHTS} for a in (DataType.bf16, DataType.f16)
 }
 """By activations, then by weights: what each other field of a TypeConfig may be."""
 

@@ -24,6 +24,7 @@ class DataType(enum.Enum):
     u8 = ("kU8", 8)
     u4b8 = ("kU4B8", 4, 8)
     u8b128 = ("kU8B128", 8, 128)
+    s32 = ("kS32", 32, 0, "S32")
 
     def __init__(self, enumerator: str, bits: int, bias: int = 0, mma: str | None = None) -> None:
         """Names the C++ enumerator, the size, and what the stored integer exceeds its value by.

@@ -7,12 +7,16 @@ shard compares the two.
 import dataclasses
 
 from machete.generator.config import KernelSchedule, ScheduleConfig, TypeConfig
+from machete.generator.datatypes import DataType
 
 MAX_SHARED_BYTES = 227 * 1024
 """The most dynamic shared memory that a block can have on sm_90."""
 
-MAX_GROUPS_PER_BLOCK = 2
-"""Scale groups in a K block: two of 64, or one of 128 or any multiple of 128."""
+MAX_GROUPS_PER_BLOCK = 4
+"""Groups in a K block whose scales have 16 bits: four of 32, or fewer of more."""
+
+SMALL_SCALE_GROUPS = {DataType.ue8m0: 32, DataType.e4m3: 16}
+"""Input features that share a group scale of 8 bits."""
 
 _BLOCK_FEATURES = 64
 """Rows of a wgmma."""
@@ -89,16 +93,21 @@ class Resources:
         return self.fixed_bytes + self.stages * self.stage_bytes
 
 
+def _feature_group_bytes(types: TypeConfig) -> int:
+    """Scales and zero points of a feature in a K block, at most."""
+    scale = types.b_group_scale
+    if scale.bytes == 1:  # one size of group, whose scales a lane reads for 64 input features
+        return _BLOCK_K // SMALL_SCALE_GROUPS[scale]
+    return (scale.bytes + types.b_group_zeropoint.bytes) * MAX_GROUPS_PER_BLOCK
+
+
 def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
     """Computes what `schedule` takes; its features must be among the kernel schedule's tiles."""
     features, tokens = schedule.tile_shape_mn
     geometry = geometries(schedule.kernel_schedule)[features]
 
     activations = tokens * geometry.stage_k * types.a.bytes
-    block = (
-        _BLOCK_FEATURES * _BLOCK_K * types.b.bits // 8
-        + _BLOCK_FEATURES * types.b_group_scale.bytes * MAX_GROUPS_PER_BLOCK
-    )
+    block = _BLOCK_FEATURES * (_BLOCK_K * types.b.bits // 8 + _feature_group_bytes(types))
     weights = features // _BLOCK_FEATURES * geometry.slices * block
 
     # The output leaves in chunks of 32 tokens; a second buffer hides the store behind the next

@@ -2,120 +2,146 @@
 #pragma once
 
 #include "machete/kernel/layout.h"
+#include "machete/kernel/pair.cuh"
 #include "machete/kernel/ptx.cuh"
 
 namespace machete {
 
-// Arithmetic on two 16-bit floats in one register. In PTX, because the C++ headers of these types
-// cost a second of compilation.
-template <DataType kType>
-struct Pair;
-
-template <>
-struct Pair<DataType::kBF16> {
-  MACHETE_DEVICE uint32_t fma(uint32_t a, uint32_t b, uint32_t c) {
-    uint32_t d;
-    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
-    return d;
-  }
-  MACHETE_DEVICE uint32_t multiply(uint32_t a, uint32_t b) {
-    uint32_t d;
-    asm("mul.rn.bf16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
-    return d;
-  }
-  MACHETE_DEVICE uint32_t from_floats(float low, float high) {
-    uint32_t d;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
-    return d;
-  }
-};
-
-template <>
-struct Pair<DataType::kF16> {
-  MACHETE_DEVICE uint32_t fma(uint32_t a, uint32_t b, uint32_t c) {
-    uint32_t d;
-    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(d) : "r"(a), "r"(b), "r"(c));
-    return d;
-  }
-  MACHETE_DEVICE uint32_t multiply(uint32_t a, uint32_t b) {
-    uint32_t d;
-    asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
-    return d;
-  }
-  MACHETE_DEVICE uint32_t from_floats(float low, float high) {
-    uint32_t d;
-    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
-    return d;
-  }
-};
+// A power of two as both halves of a register.
+template <DataType kType, int kExponent>
+constexpr uint32_t kPairOfPower = 0x00010001u * ((kExponent + float16(kType).exponent_bias)
+                                                 << float16(kType).mantissa_bits);
 
 // Weights of the two rows of a fragment, for one group of input features.
 //
-// A code alone in the low bits of a 16-bit float is worth code * 2^-q (Encoding), so
-// fma(bits, scale * 2^q, -bias * scale) is (code - bias) * scale, rounded once. Scales come from
-// the packing as scale * 2^q. The tensor cores' 16-bit FMA keeps subnormals; never compile with
-// -ftz=true.
+// Codes alone in their halves of a register are worth weight * 2^-q (encoding.h), and scales come
+// from the packing multiplied by 2^q. So the weights are
 //
-// For eight weights that makes four FMA and, to leave pairs of codes alone, five instructions for
-// 4-bit codes and four for 8-bit ones. The usual way with 4-bit codes (OR a magic exponent,
-// subtract, multiply) takes fifteen in all: a difference of 5-13 % of a prototype's whole time, at
-// large M too, since instructions there cost power and so clock.
-template <DataType kA, DataType kB>
+//     constant bias   fma(bits, scale, -bias * scale), rounded once
+//     zero points     fma(bits - zero, scale, -fraction * scale): the difference with the integer
+//                     part is exact; the rest, if any, is less than a code
+//     floats          bits * scale, rounded once; for e2m1 exact
+//
+// The tensor cores' 16-bit FMA keeps subnormals; never compile with -ftz=true.
+//
+// For eight weights of 4 bits and a constant bias that makes four FMA and, to leave pairs of codes
+// alone, five instructions; the usual way (OR a magic exponent, subtract, multiply) takes fifteen
+// in all: a difference of 5-13 % of a prototype's whole time, at large M too, since instructions
+// there cost power and so clock. Zero points take four more, e4m3 fourteen, e2m1 thirteen or
+// fourteen in all.
+template <class Types>
 class Dequantiser {
  public:
-  static constexpr int kWords = info(kB).bits / 4;  // of codes for a k16 step
+  static constexpr int kWords = info(Types::kB).bits / 4;  // of codes for a k16 step
+  static constexpr GroupFormat kFormat =
+      group_format(Types::kGroupScale, Types::kGroupZeropoint);
 
-  // `scales` holds the scales of row r (low half) and row r + 8 (high half).
-  __device__ __forceinline__ void set_scales(uint32_t scales) {
-    scale_[0] = ptx::byte_permute(scales, 0x1010);
-    scale_[1] = ptx::byte_permute(scales, 0x3232);
-    // The bits of -bias * 2^-q times scale * 2^q: a power of two, so exact, unless all weights of
-    // the group are subnormals anyway.
-    offset_[0] = Pair<kA>::multiply(scale_[0], kMinusBias);
-    offset_[1] = Pair<kA>::multiply(scale_[1], kMinusBiasUpper);
+  // A lane's part of the groups, from shared memory.
+  __device__ __forceinline__ void load(uint32_t address) {
+    uint32_t words[kFormat.part_bytes / 4];
+    if constexpr (kFormat.part_bytes == 8) {
+      const uint2 both = ptx::load_shared_v2(address);
+      words[0] = both.x;
+      words[1] = both.y;
+    } else {
+      words[0] = ptx::load_shared(address);
+    }
+    if constexpr (kFormat.half_groups > 0) {
+      for (int i = 0; i < kFormat.part_bytes / 4; ++i) part_[i] = words[i];
+    } else {
+      scale_[0] = ptx::byte_permute(words[0], 0x1010);
+      scale_[1] = ptx::byte_permute(words[0], 0x3232);
+      if constexpr (kFormat.has_zeros) {
+        set_zero<0>(words[1]);
+        set_zero<1>(words[1]);
+      } else if constexpr (kBias != 0) {
+        // The bits of -bias * 2^-q times scale * 2^q: a power of two, so exact, unless all weights
+        // of the group are subnormals anyway.
+        offset_[0] = A::multiply(scale_[0], kSigns | kOnes * kBias << kShift<0>);
+        offset_[1] = A::multiply(scale_[1], kSigns | kOnes * kBias << kShift<1>);
+      }
+    }
+  }
+
+  // Before each of the four k16 steps of 64 input features.
+  __device__ __forceinline__ void select(int step) {
+    if constexpr (kFormat.half_groups > 0) {
+      if (step % (4 / kFormat.half_groups) != 0) return;
+      const int group = step / (4 / kFormat.half_groups);
+      constexpr int kShift = kEncoding.type.mantissa_bits - kEncoding.small_scale.mantissa_bits;
+      constexpr uint32_t kOffset =
+          kOnes * (kEncoding.small_scale.exponent_offset << kEncoding.type.mantissa_bits);
+#pragma unroll
+      for (int upper = 0; upper < 2; ++upper) {
+        const uint32_t selector = 0x4040 + 0x0101 * (group % 2 * 2 + upper);
+        scale_[upper] = (ptx::byte_permute(part_[group / 2], selector) << kShift) + kOffset;
+      }
+    }
   }
 
   // kWords words with eight codes to the four A registers of a k16 step.
   __device__ __forceinline__ void operator()(const uint32_t* codes, uint32_t* fragment) const {
-    uint32_t alone[4];
-    if constexpr (kWords == 1) {
-      const uint32_t rotated = __funnelshift_r(codes[0], codes[0], 8);
-      alone[0] = codes[0] & kMask;
-      alone[1] = codes[0] & kMaskUpper;
-      alone[2] = rotated & kMask;
-      alone[3] = rotated & kMaskUpper;
-    } else {
-#pragma unroll
-      for (int p = 0; p < 4; ++p) {
-        alone[p] = ptx::byte_permute(codes[p / 2], p % 2 == 0 ? 0x4140 : 0x4342);
-      }
-    }
-#pragma unroll
-    for (int p = 0; p < 4; ++p) {
-      fragment[p] = Pair<kA>::fma(alone[p], scale_[p % 2], offset_[p % 2]);
-    }
+    constexpr int kSecond = kWords == 1 ? 0 : 1;
+    fragment[0] = weights<0>(codes[0]);
+    fragment[1] = weights<1>(codes[0]);
+    fragment[2] = weights<2>(codes[kSecond]);
+    fragment[3] = weights<3>(codes[kSecond]);
   }
 
  private:
-  static_assert(kB == DataType::kU4B8 || kB == DataType::kU8B128);
-
-  static constexpr int kShift = encoding(kA, kB).code_shift;
-  static constexpr int kShiftUpper = kShift + encoding(kA, kB).upper_shift;
-  static constexpr uint32_t kCode = 0x00010001u;  // code 1 in both halves
+  using A = Pair<Types::kA>;
+  static constexpr Encoding kEncoding = encoding(Types::kA, Types::kB, Types::kGroupScale);
+  static constexpr int kBias = info(Types::kB).bias;
+  static constexpr uint32_t kOnes = 0x00010001u;
   static constexpr uint32_t kSigns = 0x80008000u;
-  static constexpr uint32_t kMask = kCode * 0xf << kShift;
-  static constexpr uint32_t kMaskUpper = kCode * 0xf << kShiftUpper;
-  static constexpr uint32_t kMinusBias = kSigns | kCode * info(kB).bias << kShift;
-  static constexpr uint32_t kMinusBiasUpper = kSigns | kCode * info(kB).bias << kShiftUpper;
+
+  template <int kUpper>
+  static constexpr int kShift = kEncoding.code_shift + kUpper * kEncoding.upper_shift;
+
+  // The bits of register kRegister out of its word.
+  template <int kRegister>
+  static __device__ __forceinline__ uint32_t lone_codes(uint32_t word) {
+    constexpr BitField kFirst = kEncoding.fields[kRegister][0];
+    constexpr BitField kSecond = kEncoding.fields[kRegister][1];
+    if constexpr (kFirst.mask == 0x00ff) {
+      return ptx::byte_permute(word, kFirst.rotation == 0 ? 0x4240 : 0x4341);
+    } else {
+      uint32_t bits = __funnelshift_l(word, word, kFirst.rotation) & kOnes * kFirst.mask;
+      if constexpr (kSecond.mask != 0) {
+        bits |= __funnelshift_l(word, word, kSecond.rotation) & kOnes * kSecond.mask;
+      }
+      return bits;
+    }
+  }
+
+  // The two weights of a register.
+  template <int kRegister>
+  __device__ __forceinline__ uint32_t weights(uint32_t word) const {
+    constexpr int kRow = kRegister % 2;
+    const uint32_t alone = lone_codes<kRegister>(word);
+    if constexpr (kFormat.has_zeros) {
+      return A::fma(A::subtract(alone, zero_[kRow]), scale_[kRow], offset_[kRow]);
+    } else if constexpr (kBias != 0) {
+      return A::fma(alone, scale_[kRow], offset_[kRow]);
+    } else {
+      return A::multiply(alone, scale_[kRow]);
+    }
+  }
+
+  // A zero point's integer part goes where codes are. Its 256ths, alone in a float of rows r, are
+  // worth fraction * 2^(8 - q).
+  template <int kUpper>
+  __device__ __forceinline__ void set_zero(uint32_t zeros) {
+    constexpr uint32_t kUnit = kSigns | kPairOfPower<Types::kA, kShift<kUpper> - 8>;
+    zero_[kUpper] = ptx::byte_permute(zeros, kUpper == 0 ? 0x4141 : 0x4343) << kShift<kUpper>;
+    const uint32_t fraction = ptx::byte_permute(zeros, kUpper == 0 ? 0x4040 : 0x4242);
+    offset_[kUpper] = A::multiply(fraction, A::multiply(scale_[kUpper], kUnit));
+  }
 
   uint32_t scale_[2];
   uint32_t offset_[2];
+  uint32_t zero_[2];
+  uint32_t part_[2];
 };
-
-// The factor of a RowEntry, loaded as two words; NaN where the buffer was packed for something
-// else.
-MACHETE_DEVICE float checked_factor(uint2 row, uint32_t layout_tag) {
-  return __uint_as_float(row.y == layout_tag ? row.x : 0x7fffffff);
-}
 
 }  // namespace machete

@@ -1,7 +1,8 @@
 // From accumulators to the output: the features' factors, rounding, transposition, store.
 #pragma once
 
-#include "machete/kernel/dequantise.cuh"
+#include "machete/kernel/output.cuh"
+#include "machete/kernel/pair.cuh"
 #include "machete/kernel/params.h"
 #include "machete/kernel/ptx.cuh"
 #include "machete/kernel/reduction.cuh"
@@ -44,8 +45,9 @@ class Epilogue {
                                         int first_token) {
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
-      const float factor = checked_factor(rows_[b][0], params_.layout_tag);
-      const float factor_upper = checked_factor(rows_[b][1], params_.layout_tag);
+      const int n = (first_block + b) * kBlockN + warp_ * kSliceN + lane_ / 4;
+      const OutputFeature<Types> lower(params_, rows_[b][0], n);
+      const OutputFeature<Types> upper(params_, rows_[b][1], n + 8);
 #pragma unroll
       for (int token = 0; token < Shape::kTileM; token += Shape::kStoreM) {
         if (first_token + token >= params_.m) break;
@@ -58,13 +60,11 @@ class Epilogue {
           const int row = m + lane_ / 16 * 8 + lane_ % 8;
           const int column = warp_ * 2 + lane_ / 8 % 2;  // in units of 16 bytes
           const float* d = &accumulators[b][(token + m) / 2];
-          using Out = Pair<Types::kOut>;
-          const uint32_t packed[4] = {
-              Out::from_floats(d[0] * factor, d[1] * factor),
-              Out::from_floats(d[2] * factor_upper, d[3] * factor_upper),
-              Out::from_floats(d[4] * factor, d[5] * factor),
-              Out::from_floats(d[6] * factor_upper, d[7] * factor_upper),
-          };
+          const int first = first_token + token + m + lane_ % 4 * 2;
+          const TokenScales<Types> scales(params_, first);
+          const TokenScales<Types> further(params_, first + 8);
+          const uint32_t packed[4] = {lower(d[0], d[1], scales), upper(d[2], d[3], scales),
+                                      lower(d[4], d[5], further), upper(d[6], d[7], further)};
           ptx::stmatrix_x4_trans(buffer + row * 128 + ((column ^ (row & 7)) << 4), packed);
         }
         ptx::fence_proxy_async();

@@ -6,41 +6,32 @@
 //     blocks                    [N / 256][K / 128][4 along N], N and K rounded up
 //       slice       4           the 16 features that one warp multiplies
 //         codes     256 bytes   for each bit of a code: [k / 64: 2][bits / 4][lane: 32][16 bytes]
-//         scales    32 bytes    for each group: [r: 8] {row r, row r + 8}, 16 bits each
+//         groups                scales and zero points (GroupFormat)
 //
-// A lane's codes of 64 input features are its A fragments of four k16 steps of wgmma (and of
-// mma.m16n8k16, which has the same order), bits / 4 words for each step. Fragment register p holds
-// row lane / 4 + 8 * (p & 1), k = 2 * (lane % 4) + 8 * (p >> 1) and, in its upper half, k + 1.
-//
-//     4 bits   nibble p of the word: the even k of register p; nibble p + 4: the odd k
-//     8 bits   bytes of the first word: registers 0 and 1, even k before odd k; of the second word:
-//              registers 2 and 3
+// A lane's codes are its A fragments of one step of wgmma after the other (and of mma.sync, which
+// has the same order). A step is 16 input features for activations of 16 bits, c = 2 of them a
+// register, and 32 for those of 8 bits, c = 4. Fragment register p holds row
+// lane / 4 + 8 * (p & 1) and k = c * (lane % 4) + 4 * c * (p >> 1) to k + c - 1. The four registers
+// of a step share c * bits / 8 words, registers 0 and 1 the first of two; how: encoding.h.
 //
 // So any kernel reads a slice with 128-bit shared-memory loads without conflicts, and a kernel may
 // take features in units of 16.
 //
-// Codes are dequantised by one instruction that leaves a pair of them alone and one FMA
-// (dequantise.cuh). A code alone in the low bits of a 16-bit float is worth code * 2^-q (Encoding),
-// so the scale is stored multiplied by 2^q. To keep it finite it is also divided by a power of two
-// for each feature, which the epilogue multiplies back, in fp32 (RowEntry). Both are exact for
-// scales down to 2^-24 of the feature's largest.
+// Scales are stored multiplied by 2^q (encoding.h). To keep them finite they are also divided by a
+// power of two for each feature, which the epilogue multiplies back, in fp32 (RowEntry). Both are
+// exact for scales down to 2^-24 of the feature's largest.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "machete/kernel/encoding.h"
 #include "machete/types.h"
-
-#ifdef __CUDACC__
-#define MACHETE_HOST_DEVICE __host__ __device__ __forceinline__
-#else
-#define MACHETE_HOST_DEVICE inline
-#endif
 
 namespace machete {
 
 constexpr uint32_t kLayoutMagic = 0x5448434d;  // "MCHT"
-constexpr uint32_t kLayoutVersion = 1;
+constexpr uint32_t kLayoutVersion = 2;
 
 constexpr int kBlockN = 64;   // features: rows of a wgmma instruction
 constexpr int kBlockK = 128;  // input features
@@ -48,8 +39,6 @@ constexpr int kSliceN = 16;   // features of a warp
 constexpr int kSlices = kBlockN / kSliceN;
 constexpr int kPanelBlocks = 4;  // blocks along N that lie next to each other
 constexpr int kPanelSlices = kPanelBlocks * kSlices;
-constexpr int kMaxGroupsPerBlock = 2;  // group size 64 and up
-constexpr int kScaleBytes = 2;         // of a group scale, whichever 16-bit type
 
 struct PackedHeader {
   uint32_t magic;
@@ -64,9 +53,35 @@ static_assert(sizeof(PackedHeader) == 128);
 
 // A feature's part of the epilogue.
 struct RowEntry {
-  float factor;  // undoes the power of two taken out of the feature's scales
+  float factor;  // the power of two taken out of the feature's scales, times its other scales
   uint32_t tag;  // layout_tag() of the buffer; the kernel answers another one with NaN
 };
+
+// How the scales and zero points of a slice's groups are stored: in parts, of which a lane reads
+// one at a time, that of its rows r = lane / 4 and r + 8.
+//
+//     16-bit scales   a part a group: [group][r: 8] {scale of row r, of row r + 8} and, where there
+//                     are zero points, {zero point of row r, of row r + 8}, 16 bits each
+//     8-bit scales    a part for 64 input features: [k / 64: 2][r: 8][group] {scale of row r, of
+//                     row r + 8}, 8 bits each
+//     none            no part; the features' factors have all scales
+//
+// A zero point has its integer part in its upper byte and 1/256ths in its lower one.
+struct GroupFormat {
+  bool has_zeros;
+  int half_groups;  // 8-bit scales: groups of 64 input features; else 0, the layer decides
+  int part_bytes;   // that a lane reads
+};
+
+constexpr GroupFormat group_format(DataType scale, DataType zeropoint) {
+  if (scale == DataType::kUE8M0) return {false, 2, 4};
+  if (scale == DataType::kE4M3) return {false, 4, 8};
+  if (scale == DataType::kVoid) return {false, 0, 0};
+  const bool has_zeros = zeropoint != DataType::kVoid;
+  return {has_zeros, 0, has_zeros ? 8 : 4};
+}
+
+constexpr int kMaxGroupsPerBlock = 4;  // of 16-bit scales: group size 32 and up
 
 // Sizes and offsets of a packed buffer.
 struct PackedLayout {
@@ -87,20 +102,32 @@ MACHETE_HOST_DEVICE constexpr int code_bytes_per_slice(int bits) {
   return kSliceN * kBlockK * bits / 8;
 }
 
-MACHETE_HOST_DEVICE constexpr int scale_bytes_per_slice(int groups_per_block) {
-  return kSliceN * kScaleBytes * groups_per_block;
+// Parts of the groups of a slice.
+MACHETE_HOST_DEVICE constexpr int group_parts(const GroupFormat& format, int groups_per_block) {
+  if (format.part_bytes == 0) return 0;
+  return format.half_groups > 0 ? 2 : groups_per_block;
 }
 
-MACHETE_HOST_DEVICE constexpr PackedLayout packed_layout(int bits, int64_t n, int64_t k,
-                                                         int64_t group_size) {
+MACHETE_HOST_DEVICE constexpr int part_bytes_per_slice(const GroupFormat& format) {
+  return kSliceN / 2 * format.part_bytes;
+}
+
+constexpr PackedLayout packed_layout(const TypeSet& types, int64_t n, int64_t k,
+                                     int64_t group_size) {
+  const GroupFormat format = group_format(types.b_group_scale, types.b_group_zeropoint);
   PackedLayout layout = {};
   layout.n_blocks = static_cast<int>(ceil_div(n, kPanelBlocks * kBlockN)) * kPanelBlocks;
   layout.k_blocks = static_cast<int>(ceil_div(k, kBlockK));
-  // A group that ends inside a block is the only one there when it spans the whole of K.
-  layout.groups_per_block =
-      group_size < kBlockK && group_size < k ? static_cast<int>(kBlockK / group_size) : 1;
-  layout.codes_bytes = code_bytes_per_slice(bits);
-  layout.slice_bytes = layout.codes_bytes + scale_bytes_per_slice(layout.groups_per_block);
+  if (format.half_groups > 0) {
+    layout.groups_per_block = 2 * format.half_groups;
+  } else if (group_size == k || group_size % kBlockK == 0) {
+    layout.groups_per_block = 1;  // a group that spans the whole of K may end inside a block
+  } else {
+    layout.groups_per_block = group_size % 64 == 0 ? 2 : 4;
+  }
+  layout.codes_bytes = code_bytes_per_slice(info(types.b).bits);
+  layout.slice_bytes = layout.codes_bytes +
+                       group_parts(format, layout.groups_per_block) * part_bytes_per_slice(format);
   layout.block_bytes = kSlices * layout.slice_bytes;
   layout.rows_offset = sizeof(PackedHeader);
   layout.blocks_offset = layout.rows_offset +
@@ -134,65 +161,31 @@ MACHETE_HOST_DEVICE constexpr uint32_t layout_tag(const TypeSet& types, int64_t 
   return hash;
 }
 
-// A 16-bit floating-point type.
-struct Float16 {
-  int smallest_exponent;  // the smallest subnormal is 2^-smallest_exponent
-  int mantissa_bits;
-  int exponent_bias;
-};
-
-// How the codes of a type of weights are turned into a 16-bit type of activations.
-struct Encoding {
-  Float16 type;  // of activations, scales and dequantised weights
-  // Where a code lies once it is alone in its half of a register: its lowest bit in rows r of a
-  // slice, and how much further up that is in rows r + 8.
-  int code_shift;
-  int upper_shift;
-  // The scales of a feature are divided by a power of two, so that the largest is below
-  // 2^largest_scale_exponent. Multiplied by 2^q it is then finite.
-  int largest_scale_exponent;
-
-  // q: a code alone in its half of a register is worth code * 2^-q. Below the exponent's bits it is
-  // a subnormal. In bf16, which has 7 bits there, an 8-bit code reaches the exponent's lowest bit,
-  // and the numbers with that bit follow the subnormals at the same distance.
-  MACHETE_HOST_DEVICE constexpr int code_exponent(bool upper_row) const {
-    return type.smallest_exponent - code_shift - (upper_row ? upper_shift : 0);
-  }
-};
-
-MACHETE_HOST_DEVICE constexpr Encoding encoding(DataType a, DataType b) {
-  const bool is_f16 = a == DataType::kF16;
-  const Float16 type = is_f16 ? Float16{24, 10, 15} : Float16{133, 7, 127};
-  // f16 ends at 2^16, and q is 24.
-  if (b == DataType::kU8B128) return {type, 0, 0, is_f16 ? -8 : -7};
-  // f16 keeps 10 bits below its exponent; codes two bits further up leave its scales two more
-  // binades above underflow.
-  return {type, is_f16 ? 2 : 0, 4, -7};
-}
-
-// Codes lie in a slice by k64 halves, 16-byte vectors, lanes; each k16 step has bits / 4 words.
 struct CodePosition {
   int row;  // of the block
-  int k;    // of the block
+  int k;    // of the block, the first of the register's
 };
 
-// Where code `index` of a slice's word comes from, counted from the word's lowest bits.
-MACHETE_HOST_DEVICE constexpr CodePosition code_position(int bits, int slice, int word, int index) {
-  const int step_words = bits / 4;
-  const int half = word / (128 * step_words);
-  const int vector = word / 128 % step_words;
-  const int lane = word / 4 % 32;
-  const int lane_word = vector * 4 + word % 4;  // among the lane's of this half
-  const int step = lane_word / step_words;
-  // A step's codes, eight a lane: 4-bit ones have the even k of all registers first.
-  const int p = bits == 4 ? index % 4 : lane_word % step_words * 2 + index / 2;
-  const int odd = bits == 4 ? index / 4 : index % 2;
-  return {slice * kSliceN + lane / 4 + (p & 1) * 8,
-          half * 64 + step * 16 + lane % 4 * 2 + (p >> 1) * 8 + odd};
+// Input features in a register of an A fragment.
+MACHETE_HOST_DEVICE constexpr int register_codes(int a_bits) { return 32 / a_bits; }
+
+// Words that the four registers of a step share.
+MACHETE_HOST_DEVICE constexpr int step_words(int a_bits, int bits) {
+  return register_codes(a_bits) * bits / 8;
 }
 
-MACHETE_HOST_DEVICE constexpr uint32_t rotate_left(uint32_t word, int bits) {
-  return bits == 0 ? word : (word << bits) | (word >> (32 - bits));
+// Where the codes of register `word_register` of a slice's word come from.
+MACHETE_HOST_DEVICE constexpr CodePosition code_position(int a_bits, int bits, int slice, int word,
+                                                         int word_register) {
+  const int vectors = bits / 4;  // of a lane, for 64 input features
+  const int half = word / (128 * vectors);
+  const int lane = word / 4 % 32;
+  const int lane_word = word / 128 % vectors * 4 + word % 4;  // among the lane's of this half
+  const int words = step_words(a_bits, bits);
+  const int codes = register_codes(a_bits);
+  const int p = lane_word % words * (4 / words) + word_register;
+  return {slice * kSliceN + lane / 4 + (p & 1) * 8,
+          half * 64 + lane_word / words * 8 * codes + lane % 4 * codes + (p >> 1) * 4 * codes};
 }
 
 }  // namespace machete

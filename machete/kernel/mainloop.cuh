@@ -127,13 +127,13 @@ class Consumer {
       : pipeline_(pipeline),
         lane_(lane),
         block_bytes_(kSlices * params.slice_bytes),
-        two_groups_(params.groups_per_block > 1) {
+        groups_per_block_(params.groups_per_block) {
     const int first_block = Shape::kSlicedK ? 0 : warpgroup * kBlocks;
     const int k_block = Shape::kSlicedK ? warpgroup : 0;
     codes_ = shared + Shape::kWeightsOffset +
              (k_block * Shape::kTileBlocks + first_block) * block_bytes_ +
              warp * params.slice_bytes + lane * 16;
-    scales_ = codes_ - lane * 16 + Shape::kSliceCodeBytes + lane / 4 * 4;
+    groups_ = codes_ - lane * 16 + Shape::kSliceCodeBytes + lane / 4 * kFormat.part_bytes;
     activations_ =
         shared + Shape::kActivationsOffset + k_block * (kBlockK / 64) * Shape::kActivationBoxBytes;
   }
@@ -152,7 +152,8 @@ class Consumer {
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
       pipeline_.wait_full(at_);
       Dequantise dequantise[kBlocks];
-      load_scales(dequantise, 0);
+#pragma unroll
+      for (int b = 0; b < kBlocks; ++b) dequantise[b].load(groups(b, 0));
       uint32_t codes[kUnits][4 * kWords];
 #pragma unroll
       for (int u = 0; u < kUnitsAhead; ++u) load_codes(codes[u], u);
@@ -162,10 +163,16 @@ class Consumer {
       for (int u = 0; u < kUnits; ++u) {
         const int b = u % kBlocks;
         const int half = u / kBlocks;
-        if (u == kBlocks && two_groups_) load_scales(dequantise, scale_bytes_per_slice(1));
         uint32_t (&fragment)[16] = fragments[u & 1];
+        if (u == kBlocks) load_second_half(dequantise);
 #pragma unroll
-        for (int j = 0; j < 4; ++j) dequantise[b](codes[u] + kWords * j, fragment + 4 * j);
+        for (int j = 0; j < 4; ++j) {
+          if (kFormat.half_groups == 0 && j == 2 && groups_per_block_ > 2) {
+            dequantise[b].load(groups(b, 2 * half + 1));
+          }
+          dequantise[b].select(j);
+          dequantise[b](codes[u] + kWords * j, fragment + 4 * j);
+        }
 #pragma unroll
         for (int i = 0; i < 16; ++i) cute::warpgroup_fence_operand(fragment[i]);
         cute::warpgroup_arrive();
@@ -190,7 +197,8 @@ class Consumer {
   }
 
  private:
-  using Dequantise = Dequantiser<Types::kA, Types::kB>;
+  using Dequantise = Dequantiser<Types>;
+  static constexpr GroupFormat kFormat = Dequantise::kFormat;
   static constexpr int kWords = Dequantise::kWords;
   static constexpr int kUnits = 2 * kBlocks;  // of a stage
   // Units whose codes are loaded at the beginning of a stage: all, unless that takes more registers
@@ -198,13 +206,18 @@ class Consumer {
   static constexpr int kUnitsAhead = kUnits * kWords <= 4 ? kUnits : kUnits / 2;
   static constexpr int kVectorBytes = 32 * 16;  // a 128-bit load of a warp
 
-  // `offset`: of a group's scales from the first's.
-  __device__ __forceinline__ void load_scales(Dequantise (&dequantise)[kBlocks], int offset) const {
-    const uint32_t scales = scales_ + at_.stage * Shape::kWeightBytes + offset;
+  // The shared-memory address of a part of the groups of block `b`.
+  __device__ __forceinline__ uint32_t groups(int b, int part) const {
+    return groups_ + at_.stage * Shape::kWeightBytes + b * block_bytes_ +
+           part * part_bytes_per_slice(kFormat);
+  }
+
+  // The groups of the second 64 input features of all blocks, where they are others.
+  __device__ __forceinline__ void load_second_half(Dequantise (&dequantise)[kBlocks]) const {
+    if (kFormat.half_groups == 0 && groups_per_block_ == 1) return;
+    const int part = kFormat.half_groups > 0 ? 1 : groups_per_block_ / 2;
 #pragma unroll
-    for (int b = 0; b < kBlocks; ++b) {
-      dequantise[b].set_scales(ptx::load_shared(scales + b * block_bytes_));
-    }
+    for (int b = 0; b < kBlocks; ++b) dequantise[b].load(groups(b, part));
   }
 
   __device__ __forceinline__ void load_codes(uint32_t (&codes)[4 * kWords], int unit) const {
@@ -231,9 +244,9 @@ class Consumer {
   const Pipeline<Shape> pipeline_;
   const int lane_;
   const int block_bytes_;
-  const bool two_groups_;  // in a block, along K
+  const int groups_per_block_;  // along K
   uint32_t codes_;         // shared-memory addresses in stage 0
-  uint32_t scales_;
+  uint32_t groups_;
   uint32_t activations_;
   typename Pipeline<Shape>::Position at_;
 };

@@ -27,8 +27,10 @@ struct TileParams {
   int raster_m;      // tiles along M that are walked before the next along N
 };
 
-// What every kernel wants to know of the packed weights and the caches.
-struct WeightParams {
+// What every kernel wants to know of the product, the packed weights and the caches.
+struct ProductParams {
+  int m;  // tokens
+  int n;  // output features
   const uint8_t* blocks;
   const RowEntry* rows;
   int n_blocks;
@@ -36,6 +38,8 @@ struct WeightParams {
   int slice_bytes;
   int groups_per_block;
   uint32_t layout_tag;
+  const float* token_scales;  // [m] or null
+  const void* bias;           // [n], of the output's type, or null
   uint64_t weight_policy;
   uint64_t activation_policy;
 };
@@ -47,18 +51,15 @@ struct ActivationMaps {
   CUtensorMap rest;
 };
 
-struct GemmParams : WeightParams {
+struct GemmParams : ProductParams {
   TileParams tiles;
-  int m;             // tokens
   float4* partials;  // stream-K: kPartialBytes for each CTA
   uint32_t* flags;   // stream-K: one for each CTA and writing warpgroup; zero between launches
 };
 
-struct StreamingParams : WeightParams {
+struct StreamingParams : ProductParams {
   StreamingTiles tiles;
   uint8_t* out;  // [m, n], ldo elements of 16 bits a row
-  int64_t m;
-  int64_t n;
   int64_t ldo;
 };
 

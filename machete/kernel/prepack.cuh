@@ -14,6 +14,13 @@ __global__ void pack_rows(PackingSource source, PackedLayout layout, uint8_t* pa
   reinterpret_cast<RowEntry*>(packed + layout.rows_offset)[n] = row_entry(source, layout, n);
 }
 
+// After pack_blocks(), which needs the exponents alone.
+template <class Types>
+__global__ void finish_rows(PackingSource source, PackedLayout layout, uint8_t* packed) {
+  const int64_t n = blockIdx.x * int64_t{blockDim.x} + threadIdx.x;
+  finish_row(source, n, reinterpret_cast<RowEntry*>(packed + layout.rows_offset) + n);
+}
+
 // Reads the exponents that pack_rows() has stored. A CTA packs a block of the layout.
 template <class Types>
 __global__ void pack_blocks(PackingSource source, PackedLayout layout, uint8_t* packed) {
@@ -31,17 +38,17 @@ __global__ void pack_blocks(PackingSource source, PackedLayout layout, uint8_t* 
 // Types: kA (activations), kBBits, kConvert (what the weights are dequantised to), kAccumulator.
 template <class Types>
 Status prepack_B(const PrepackArgs& args) {
-  static_assert((Types::kBBits == 4 || Types::kBBits == 8) && Types::kConvert == Types::kA);
+  static_assert(Types::kBBits == 4 || Types::kBBits == 8);
   const ProblemDesc& desc = args.desc;
-  const PackingSource source =
-      packing_source(desc.types, desc.n, desc.k, desc.group_size, args.codes, args.scales);
-  const PackedLayout layout = packed_layout(Types::kBBits, desc.n, desc.k, desc.group_size);
+  const PackingSource source = packing_source(desc, args.weights);
+  const PackedLayout layout = packed_layout(desc.types, desc.n, desc.k, desc.group_size);
   auto* packed = static_cast<uint8_t*>(args.packed);
   constexpr int kThreads = 256;
   const auto row_ctas = static_cast<unsigned>(ceil_div(layout.n_blocks * kBlockN, kThreads));
   pack_rows<Types><<<row_ctas, kThreads, 0, args.stream>>>(source, layout, packed);
   const auto blocks = static_cast<unsigned>(layout.n_blocks) * layout.k_blocks;
   pack_blocks<Types><<<blocks, kThreads, 0, args.stream>>>(source, layout, packed);
+  finish_rows<Types><<<row_ctas, kThreads, 0, args.stream>>>(source, layout, packed);
   const cudaError_t error = cudaGetLastError();
   if (error == cudaSuccess) return Status();
   return Status::failure(StatusCode::kCudaError, "launching the packing kernels: %s",

@@ -151,6 +151,12 @@ MACHETE_DEVICE uint4 load_shared_v4(uint32_t address) {
   return v;
 }
 
+MACHETE_DEVICE uint2 load_shared_v2(uint32_t address) {
+  uint2 v;
+  asm volatile("ld.shared.v2.b32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(address));
+  return v;
+}
+
 MACHETE_DEVICE uint32_t load_shared(uint32_t address) {
   uint32_t v;
   asm volatile("ld.shared.b32 %0, [%1];" : "=r"(v) : "r"(address));
@@ -295,6 +301,8 @@ struct Mma<DataType::kF16> {
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
   }
 };
+
+MACHETE_DEVICE float as_float(uint32_t bits) { return __uint_as_float(bits); }
 
 // Nibbles of the selector choose bytes: 0 to 3 are those of v, 4 is zero.
 MACHETE_DEVICE uint32_t byte_permute(uint32_t v, uint32_t selector) {

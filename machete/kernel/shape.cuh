@@ -36,7 +36,9 @@ struct KernelShape {
   static constexpr int kActivationBoxBytes = kTileM * 128;
   static constexpr int kActivationBytes = kActivationBoxBytes * kStageK / 64;
   static constexpr int kSliceCodeBytes = code_bytes_per_slice(info(Types::kB).bits);
-  static constexpr int kMaxSliceBytes = kSliceCodeBytes + scale_bytes_per_slice(kMaxGroupsPerBlock);
+  static constexpr GroupFormat kFormat = group_format(Types::kGroupScale, Types::kGroupZeropoint);
+  static constexpr int kMaxSliceBytes =
+      kSliceCodeBytes + group_parts(kFormat, kMaxGroupsPerBlock) * part_bytes_per_slice(kFormat);
   static constexpr int kMaxBlockBytes = kSlices * kMaxSliceBytes;
   // Blocks that lie next to each other in memory are copied together.
   static constexpr int kCopyBlocks = kTileBlocks == 3             ? 1

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "machete/kernel/dequantise.cuh"
+#include "machete/kernel/output.cuh"
 #include "machete/kernel/params.h"
 #include "machete/kernel/pipeline.cuh"
 #include "machete/kernel/ptx.cuh"
@@ -184,7 +185,9 @@ class StreamingConsumer {
   static constexpr int kTokenTiles = kTileM / 8;
   static constexpr int kFragments = kWarpSlices * kTokenTiles;
   static constexpr int kCodesBytes = code_bytes_per_slice(info(Types::kB).bits);
-  static constexpr int kWords = Dequantiser<Types::kA, Types::kB>::kWords;
+  using Dequantise = Dequantiser<Types>;
+  static constexpr GroupFormat kFormat = Dequantise::kFormat;
+  static constexpr int kWords = Dequantise::kWords;
   using Accumulators = float[kFragments][4];  // [slice][token tile]
 
   // A pass may end before its last warps' slices do.
@@ -218,15 +221,15 @@ class StreamingConsumer {
       const uint32_t codes = shared_ + memory_.weights + stage_ * memory_.weight_bytes +
                              warp_n_ * kWarpSlices * params_.slice_bytes;
       const uint32_t activations = shared_ + stage_ * memory_.activation_bytes;
-      Dequantiser<Types::kA, Types::kB> dequantise[kWarpSlices];
-      load_scales(codes + kCodesBytes, dequantise);
+      Dequantise dequantise[kWarpSlices];
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        if (half == 1 && params_.groups_per_block > 1) {
-          load_scales(codes + kCodesBytes + scale_bytes_per_slice(1), dequantise);
+        if (kFormat.half_groups > 0 || half == 0) {
+          load_groups(codes, half, dequantise);
+        } else if (params_.groups_per_block > 1) {
+          load_groups(codes, params_.groups_per_block / 2, dequantise);
         }
-        multiply_half(codes + half * (kCodesBytes / 2), activations + half * kTileM * 128,
-                      dequantise, accumulators);
+        multiply_half(codes, half, activations + half * kTileM * 128, dequantise, accumulators);
       }
       __syncwarp();
       if (lane_ == 0) ptx::mbarrier_arrive(full + (params_.tiles.stages + stage_) * 8);
@@ -238,19 +241,21 @@ class StreamingConsumer {
     }
   }
 
-  __device__ __forceinline__ void load_scales(
-      uint32_t scales, Dequantiser<Types::kA, Types::kB> (&dequantise)[kWarpSlices]) const {
+  // The scales that lie in a part of the slices' groups.
+  __device__ __forceinline__ void load_groups(uint32_t slice, int part,
+                                              Dequantise (&dequantise)[kWarpSlices]) const {
 #pragma unroll
     for (int s = 0; s < kWarpSlices; ++s) {
-      dequantise[s].set_scales(ptx::load_shared(scales + s * params_.slice_bytes + lane_ / 4 * 4));
+      dequantise[s].load(slice + s * params_.slice_bytes + kCodesBytes +
+                         part * part_bytes_per_slice(kFormat) + lane_ / 4 * kFormat.part_bytes);
     }
   }
 
   // 64 input features: four k16 steps.
   __device__ __forceinline__ void multiply_half(
-      uint32_t codes, uint32_t activations,
-      const Dequantiser<Types::kA, Types::kB> (&dequantise)[kWarpSlices],
+      uint32_t slice, int half, uint32_t activations, Dequantise (&dequantise)[kWarpSlices],
       Accumulators& accumulators) const {
+    const uint32_t codes = slice + half * (kCodesBytes / 2);
     uint32_t words[kWarpSlices][4 * kWords];
 #pragma unroll
     for (int s = 0; s < kWarpSlices; ++s) {
@@ -268,9 +273,13 @@ class StreamingConsumer {
     load_activations(activations, b);
 #pragma unroll
     for (int step = 0; step < 4; ++step) {
+      if (kFormat.half_groups == 0 && step == 2 && params_.groups_per_block > 2) {
+        load_groups(slice, 2 * half + 1, dequantise);
+      }
 #pragma unroll
       for (int s = 0; s < kWarpSlices; ++s) {
         uint32_t a[4];
+        dequantise[s].select(step);
         dequantise[s](words[s] + step * kWords, a);
 #pragma unroll
         for (int m = 0; m < kTokenTiles; ++m) {
@@ -363,11 +372,14 @@ class StreamingConsumer {
       const int slice = pass.begin + warp_n_ * kWarpSlices + s;
       if (!is_mine(i) || owner(i) != rank_ || slice >= pass.end) continue;
       const int64_t token = pass.first_token + i % kTokenTiles * 8 + lane_ / 4;
+      const TokenScales<Types> scales(
+          params_, pass.first_token + i % kTokenTiles * 8 + lane_ % 4 * 2);
 #pragma unroll
       for (int upper = 0; upper < 2; ++upper) {
-        const float factor = checked_factor(rows[s][upper], params_.layout_tag);
-        const uint32_t packed = ptx::transpose_8x8(Pair<Types::kOut>::from_floats(
-            accumulators[i][2 * upper] * factor, accumulators[i][2 * upper + 1] * factor));
+        const OutputFeature<Types> feature(params_, rows[s][upper],
+                                           slice * kSliceN + upper * 8 + lane_ / 4);
+        const uint32_t packed = ptx::transpose_8x8(
+            feature(accumulators[i][2 * upper], accumulators[i][2 * upper + 1], scales));
         const int n = slice * kSliceN + upper * 8 + lane_ % 4 * 2;
         if (token < params_.m && n < params_.n) {
           *reinterpret_cast<uint32_t*>(params_.out + (token * params_.ldo + n) * 2) = packed;

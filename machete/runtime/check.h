@@ -8,8 +8,8 @@ namespace machete {
 // Sizes and types that the packed layout and the kernels can hold.
 Status check_problem(const ProblemDesc& desc);
 
-Status check_packing_pointers(const void* codes, const void* scales, const void* packed,
-                              size_t packed_alignment);
+Status check_packing(const ProblemDesc& desc, const Weights& weights, const void* packed,
+                     size_t packed_alignment);
 
 Status check_run(const ProblemDesc& desc, const RunArgs& args);
 

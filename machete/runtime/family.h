@@ -32,8 +32,7 @@ struct MmArgs {
 
 struct PrepackArgs {
   ProblemDesc desc;
-  const void* codes;
-  const void* scales;
+  Weights weights;
   void* packed;
   cudaStream_t stream;
 };

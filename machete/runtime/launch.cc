@@ -38,12 +38,13 @@ int resident_clusters(const KernelEntry& kernel, const MmArgs& args) {
   return args.resident_clusters[index];
 }
 
-WeightParams weight_params(const MmArgs& args, int64_t tiles_m) {
+ProductParams product_params(const MmArgs& args, int64_t tiles_m) {
   const TypeSet& types = args.desc->types;
-  const PackedLayout layout =
-      packed_layout(info(types.b).bits, args.N, args.K, args.desc->group_size);
+  const PackedLayout layout = packed_layout(types, args.N, args.K, args.desc->group_size);
   const auto* packed = static_cast<const uint8_t*>(args.tensors.packed);
-  WeightParams params = {};
+  ProductParams params = {};
+  params.m = static_cast<int>(args.M);
+  params.n = static_cast<int>(args.N);
   params.blocks = packed + layout.blocks_offset;
   params.rows = reinterpret_cast<const RowEntry*>(packed + layout.rows_offset);
   params.n_blocks = layout.n_blocks;
@@ -53,6 +54,8 @@ WeightParams weight_params(const MmArgs& args, int64_t tiles_m) {
   params.layout_tag = layout_tag(types, args.N, args.K, layout.groups_per_block);
   // With one row of tiles every weight is read once and every activation again and again.
   params.weight_policy = tiles_m == 1 ? kEvictFirst : kEvictNormal;
+  params.token_scales = args.tensors.token_scales;
+  params.bias = args.tensors.bias;
   params.activation_policy = tiles_m == 1 ? kEvictLast : kEvictNormal;
   return params;
 }
@@ -87,7 +90,7 @@ Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, int cluste
 Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resident) {
   const RunArgs& tensors = args.tensors;
   StreamingParams params = {};
-  static_cast<WeightParams&>(params) = weight_params(args, ceil_div(args.M, kernel.tile_m));
+  static_cast<ProductParams&>(params) = product_params(args, ceil_div(args.M, kernel.tile_m));
   params.tiles = plan_streaming_tiles(kernel, args.M, args.N, params.slice_bytes, resident);
   const int64_t steps = int64_t{params.tiles.tiles_m} * params.tiles.passes * params.k_blocks;
   if (steps > INT32_MAX) {
@@ -99,8 +102,6 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
                            kernel.name, INT32_MAX);
   }
   params.out = static_cast<uint8_t*>(tensors.out);
-  params.m = args.M;
-  params.n = args.N;
   params.ldo = tensors.ldo;
   CUtensorMap activations;
   Status status = encode_activations(args, kernel.tile_m, &activations);
@@ -125,7 +126,7 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
   }
   GemmParams params = {};
   params.tiles = plan_tiles(kernel, args.M, args.N, args.K, resident);
-  static_cast<WeightParams&>(params) = weight_params(args, params.tiles.tiles_m);
+  static_cast<ProductParams&>(params) = product_params(args, params.tiles.tiles_m);
   const size_t workspace = workspace_bytes(kernel, params.tiles);
   if (tensors.workspace_size < workspace || (workspace > 0 && tensors.workspace == nullptr)) {
     return Status::failure(
@@ -137,7 +138,6 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
   params.flags = static_cast<uint32_t*>(tensors.workspace);
   params.partials =
       reinterpret_cast<float4*>(static_cast<uint8_t*>(tensors.workspace) + kFlagsBytes);
-  params.m = static_cast<int>(args.M);
   const int part = kernel.tile_m / kernel.cluster_n;
   // Whole groups of eight tokens, the last one padded.
   const int64_t tokens = ceil_div(args.M, 8) * 8;

@@ -26,7 +26,13 @@ int find_schedule(const ScheduleList& schedules, const char* name) {
 }
 
 PackedLayout layout_of(const ProblemDesc& desc) {
-  return packed_layout(info(desc.types.b).bits, desc.n, desc.k, desc.group_size);
+  return packed_layout(desc.types, desc.n, desc.k, desc.group_size);
+}
+
+// Whether weights of both types are packed alike.
+bool same_weights(const TypeSet& x, const TypeSet& y) {
+  return x.a == y.a && x.b == y.b && x.b_group_scale == y.b_group_scale &&
+         x.b_group_zeropoint == y.b_group_zeropoint;
 }
 
 // Clusters of a kernel that the current device holds at a time; 0 when it can hold none.
@@ -100,14 +106,13 @@ size_t prepacked_size(const ProblemDesc& desc) {
   return check_problem(desc).ok() ? layout_of(desc).total_bytes : 0;
 }
 
-Status prepack_B(const ProblemDesc& desc, const void* codes, const void* scales, void* packed,
+Status prepack_B(const ProblemDesc& desc, const Weights& weights, void* packed,
                  cudaStream_t stream) {
   Status status = can_implement(desc);
   if (!status.ok()) return status;
-  status = check_packing_pointers(codes, scales, packed, 128);
+  status = check_packing(desc, weights, packed, 128);
   if (!status.ok()) return status;
-  return internal::find_family(desc.types)
-      ->prepack_B_dispatch({desc, codes, scales, packed, stream});
+  return internal::find_family(desc.types)->prepack_B_dispatch({desc, weights, packed, stream});
 }
 
 Status check_prepacked(const ProblemDesc& desc, const void* packed, cudaStream_t stream) {
@@ -127,7 +132,7 @@ Status check_prepacked(const ProblemDesc& desc, const void* packed, cudaStream_t
                            "packed = %p has layout version %u; this library reads version %u",
                            packed, header.version, kLayoutVersion);
   }
-  if (!(header.types == desc.types) || header.n != desc.n || header.k != desc.k ||
+  if (!same_weights(header.types, desc.types) || header.n != desc.n || header.k != desc.k ||
       header.group_size != desc.group_size) {
     return Status::failure(
         StatusCode::kMismatch,

@@ -7,16 +7,13 @@
 
 namespace machete {
 
-Status prepack_B_host(const ProblemDesc& desc, const void* codes, const void* scales,
-                      void* packed) {
+Status prepack_B_host(const ProblemDesc& desc, const Weights& weights, void* packed) {
   Status status = check_problem(desc);
   if (!status.ok()) return status;
-  status = check_packing_pointers(codes, scales, packed, 4);
+  status = check_packing(desc, weights, packed, 4);
   if (!status.ok()) return status;
-  const PackingSource source =
-      packing_source(desc.types, desc.n, desc.k, desc.group_size, codes, scales);
-  const PackedLayout layout =
-      packed_layout(info(desc.types.b).bits, desc.n, desc.k, desc.group_size);
+  const PackingSource source = packing_source(desc, weights);
+  const PackedLayout layout = packed_layout(desc.types, desc.n, desc.k, desc.group_size);
   auto* bytes = static_cast<uint8_t*>(packed);
   const PackedHeader header = packed_header(source);
   std::memcpy(bytes, &header, sizeof(header));
@@ -34,6 +31,7 @@ Status prepack_B_host(const ProblemDesc& desc, const void* codes, const void* sc
       }
     }
   }
+  for (int64_t n = 0; n < desc.n; ++n) finish_row(source, n, &rows[n]);
   return Status();
 }
 

@@ -152,7 +152,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--a", type=listed(one_of(*report.TOLERANCES)), default="bf16", help="bf16, f16"
     )
     shapes.add_argument(
-        "--b", type=listed(one_of("u4b8", "u8b128")), default="u4b8", help="u4b8, u8b128"
+        "--b", type=listed(one_of(*report.FORMATS)), default="u4b8", help=", ".join(report.FORMATS)
     )
     shapes.add_argument(
         "--groups", type=listed(group_size), default="128", help="group sizes, -1 for K"
@@ -210,7 +210,7 @@ def time_all(options: argparse.Namespace, libraries: Sequence[KernelLibrary]) ->
             schedules = options.schedules.split(",")
             if options.schedules == "all":
                 schedules = ["", *libraries[0].schedules(a, b)]
-            for group in options.groups:
+            for group in report.FORMATS[b] or options.groups:
                 started = time.monotonic()
                 rows += timing.time_layer(
                     providers.Weights(n, k, a, b, group),

@@ -7,13 +7,34 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
-BITS = {"u4b8": 4, "u8b128": 8}
+FLOAT4 = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
+
+
+@dataclass(frozen=True)
+class Format:
+    """How weights are quantised."""
+
+    type: str
+    bits: int
+    scale: str = ""  # type of the group scales; that of the activations where empty
+
+
+FORMATS = {
+    "u4b8": Format("u4b8", 4),
+    "u4": Format("u4", 4),
+    "u8b128": Format("u8b128", 8),
+    "u8": Format("u8", 8),
+    "e4m3": Format("e4m3", 8),
+    "mxfp4": Format("e2m1", 4, "ue8m0"),
+    "nvfp4": Format("e2m1", 4, "e4m3"),
+}
 # More than the 50 MB L2 holds, by far.
 ROTATE_BYTES = 200e6
 HOST_COST_RUNS = 100
@@ -35,14 +56,14 @@ class KernelLibrary:
         self._functions = ctypes.CDLL(str(path.resolve()))
         pointer, size, text = ctypes.c_void_p, ctypes.c_int64, ctypes.c_char_p
         number = ctypes.c_int
-        run = (*(pointer,) * 4, size, pointer, size, pointer)
+        run = (*(pointer,) * 4, size, *(pointer,) * 3, size, pointer)
         for name, result, arguments in (
-            ("schedules", number, (text, text, ctypes.POINTER(text), number)),
-            ("open", text, (text, text, size, size, size, text, number, ctypes.POINTER(pointer))),
+            ("schedules", number, (text, text, text, ctypes.POINTER(text), number)),
+            ("open", text, (text, text, text, size, size, size, text, number, ctypes.POINTER(pointer))),
             ("packed_size", size, (pointer,)),
             ("workspace_size", size, (pointer, size)),
             ("schedule", text, (pointer, size)),
-            ("prepack", text, (pointer,) * 5),
+            ("prepack", text, (pointer,) * 7),
             ("run", text, run),
             ("time_runs", text, (*run, number, ctypes.POINTER(ctypes.c_double))),
         ):
@@ -66,10 +87,15 @@ class KernelLibrary:
             raise KernelLibraryError(f"{self.name}: {name}: {message.decode()}")
 
     def schedules(self, a: str, b: str) -> list[str]:
-        """All schedules for activations and weights of these types."""
+        """All schedules for activations of a type and weights of a format."""
         names = (ctypes.c_char_p * 64)()
-        count = self.call("schedules", a.encode(), b.encode(), names, 64)
+        count = self.call("schedules", *encoded_types(a, b), names, 64)
         return [name.decode() for name in names[:count] if name]
+
+
+def encoded_types(a: str, b: str) -> tuple[bytes, bytes, bytes]:
+    """Types of activations, weights and group scales, for c_api.cc."""
+    return a.encode(), FORMATS[b].type.encode(), (FORMATS[b].scale or a).encode()
 
 
 class Weights:
@@ -77,21 +103,46 @@ class Weights:
 
     def __init__(self, n: int, k: int, a: str, b: str, group: int) -> None:
         self.n, self.k, self.a, self.b, self.group = n, k, a, b, group
+        self.format = FORMATS[b]
         self.group_size = k if group < 0 else group
-        self.bits = BITS[b]
+        self.bits = self.format.bits
         row_bytes = k * self.bits // 8
         self.codes = torch.randint(0, 256, (n, row_bytes), dtype=torch.uint8, device="cuda")
-        scales = (torch.rand(k // self.group_size, n, device="cuda") + 0.5) * 0.01
-        self.scales = scales.to(DTYPES[a])
+        if self.format.type == "e4m3":
+            self.codes[self.codes & 127 == 127] = 0  # no NaN
+        groups = (k // self.group_size, n)
+        scales = (torch.rand(groups, device="cuda") + 0.5) * 0.01
+        self.zeros = None
+        if self.format.scale == "ue8m0":
+            self.scales = torch.randint(115, 125, groups, dtype=torch.uint8, device="cuda")
+            self._scale_values = torch.exp2(self.scales.float() - 127)
+        elif self.format.scale == "e4m3":
+            self.scales = scales.to(torch.float8_e4m3fn)
+            self._scale_values = self.scales.float()
+        else:
+            self.scales = scales.to(DTYPES[a])
+            self._scale_values = self.scales.float()
+        if self.format.type in ("u4", "u8"):
+            self.zeros = torch.randint(0, 1 << self.bits, groups, device="cuda").to(DTYPES[a])
 
     def dequantised(self) -> torch.Tensor:
         """The weights in float32, n x k."""
         codes = self.codes
         if self.bits == 4:
             codes = torch.stack((codes & 15, codes >> 4), dim=-1).view(self.n, self.k)
-        weights = codes.float() - (1 << self.bits - 1)
+        if self.format.type == "e4m3":
+            weights = codes.view(torch.float8_e4m3fn).float()
+        elif self.format.type == "e2m1":
+            table = torch.tensor([*FLOAT4, *(-x for x in FLOAT4)], device="cuda")
+            weights = table[codes.int()]
+        else:
+            weights = codes.float()
         groups = weights.view(self.n, -1, self.group_size)
-        groups *= self.scales.t().float().unsqueeze(-1)
+        if self.zeros is not None:
+            groups -= self.zeros.t().float().unsqueeze(-1)
+        elif self.format.type in ("u4b8", "u8b128"):
+            groups -= 1 << self.bits - 1
+        groups *= self._scale_values.t().unsqueeze(-1)
         return weights
 
 
@@ -116,6 +167,8 @@ class Layer:
             plan,
             weights.codes.data_ptr(),
             weights.scales.data_ptr(),
+            None if weights.zeros is None else weights.zeros.data_ptr(),
+            None,
             packed.data_ptr(),
             torch.cuda.current_stream().cuda_stream,
         )
@@ -128,8 +181,7 @@ class Layer:
             handle = ctypes.c_void_p()
             self.api.do(
                 "open",
-                self.weights.a.encode(),
-                self.weights.b.encode(),
+                *encoded_types(self.weights.a, self.weights.b),
                 self.weights.n,
                 self.weights.k,
                 self.weights.group_size,
@@ -168,6 +220,8 @@ class Launch:
             packed.data_ptr(),
             self._out.data_ptr(),
             self._a.shape[0],
+            None,
+            None,
             self._workspace.data_ptr(),
             self._workspace.numel(),
             torch.cuda.current_stream().cuda_stream,

@@ -12,6 +12,13 @@ from pathlib import Path
 # Relative Frobenius errors by type of activations and output.
 TOLERANCES = {"bf16": 3e-3, "f16": 4e-4}
 
+# How weights can be quantised, and the group sizes that a format is bound to.
+FORMATS: dict[str, list[int]] = {
+    **dict.fromkeys(("u4b8", "u4", "u8b128", "u8", "e4m3"), []),
+    "mxfp4": [32],
+    "nvfp4": [16],
+}
+
 Cell = tuple[int, int, int, str, str, int]
 
 

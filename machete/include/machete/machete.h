@@ -1,10 +1,14 @@
 // Weight-quantised matrix products on Hopper GPUs (sm_90a).
 //
-//     out[M, N] = A[M, K] * W[K, N],   W[k, n] = scale[k / group_size, n] * (code[n, k] - bias)
+//     out[m, n] = token_scale[m] * sum over k of A[m, k] * W[k, n] + bias[n]
+//     W[k, n] = (code[n, k] - zero_point[k / group_size, n]) * group_scale[k / group_size, n]
+//               * channel_scale[n] * tensor_scale
 //
 // M tokens, N output features, K input features. A is 16-bit floating point, W is stored in a few
-// bits a weight with a scale for each group of input features. Weights are packed once, offline,
-// into the order in which the tensor cores want them; a Plan then runs any number of tokens.
+// bits a weight with a scale for each group of input features. The other scales, the zero points
+// and the bias are optional; types such as u4b8 have a constant in the place of zero points. Weights
+// are packed once, offline, into the order in which the tensor cores want them; a Plan then runs
+// any number of tokens.
 //
 //     machete::ProblemDesc desc;
 //     desc.types = {DataType::kBF16, DataType::kU4B8, DataType::kBF16, DataType::kVoid,
@@ -13,7 +17,7 @@
 //
 //     void* packed;                                  // device memory, 128-byte aligned
 //     cudaMalloc(&packed, machete::prepacked_size(desc));
-//     machete::prepack_B(desc, codes, scales, packed, stream);
+//     machete::prepack_B(desc, {codes, scales}, packed, stream);
 //
 //     machete::Plan plan;
 //     machete::Plan::create(desc, machete::PlanOptions(), &plan);
@@ -41,11 +45,12 @@ namespace machete {
 
 // A layer: everything about a product but the number of tokens.
 struct ProblemDesc {
+  // b_channel_scale and a_token_scale may be kVoid where the kernels would take f32.
   TypeSet types = {};
   int64_t n = 0;  // output features
   int64_t k = 0;  // input features
-  // Input features that share a scale: 64, a multiple of 128 that divides k, or k itself
-  // (one scale for each output feature).
+  // Input features that share a scale: k itself (one scale for each output feature) or a multiple
+  // of 32, with e4m3 group scales of 16, that divides k.
   int64_t group_size = 0;
 };
 
@@ -59,16 +64,29 @@ int supported_schedules(const ProblemDesc& desc, const char** names, int capacit
 // Bytes of the packed weights; 0 when can_implement(desc) refuses.
 size_t prepacked_size(const ProblemDesc& desc);
 
+// What a layer's weights are made of.
+struct Weights {
+  // [n, k] row-major; 4 bits: two codes a byte, the lower half first; 8 bits: one a byte.
+  const void* codes = nullptr;
+  // [k / group_size, n] row-major, of type b_group_scale; those of 16 bits below 2^113 in magnitude.
+  // Null for ones, where group_size is k.
+  const void* group_scales = nullptr;
+  // The same of type b_group_zeropoint, if that is not kVoid. In units of a code, as checkpoints
+  // have them, from 0 to less than 2^bits; rounded to 1/256. A feature with another one has NaN in
+  // all its outputs, as one has with a NaN among its codes or 8-bit scales.
+  const void* group_zeropoints = nullptr;
+  const float* channel_scales = nullptr;  // [n], or null
+  float tensor_scale = 1.f;
+};
+
 // Packs weights and scales on the GPU. All pointers are device memory.
-//   codes:  [n, k] row-major; 4 bits: two codes a byte, the lower half first; 8 bits: one a byte
-//   scales: [k / group_size, n] row-major, of type b_group_scale, below 2^113 in magnitude
 //   packed: prepacked_size(desc) bytes, 128-byte aligned
-Status prepack_B(const ProblemDesc& desc, const void* codes, const void* scales, void* packed,
+Status prepack_B(const ProblemDesc& desc, const Weights& weights, void* packed,
                  cudaStream_t stream);
 
 // The same on the host, for offline packing: all pointers are host memory, no GPU is needed, and
 // the bytes are identical to those of prepack_B.
-Status prepack_B_host(const ProblemDesc& desc, const void* codes, const void* scales, void* packed);
+Status prepack_B_host(const ProblemDesc& desc, const Weights& weights, void* packed);
 
 // Whether a buffer in device memory was packed for `desc` by this version of the layout. Copies
 // its header and synchronises `stream`: for load time. run() itself answers a foreign buffer with
@@ -99,6 +117,8 @@ struct RunArgs {
   // time.
   void* workspace = nullptr;
   size_t workspace_size = 0;
+  const float* token_scales = nullptr;  // [m], or null
+  const void* bias = nullptr;           // [n] of the output's type, or null
 };
 
 namespace internal {

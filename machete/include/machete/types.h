@@ -22,7 +22,10 @@ enum class DataType : uint8_t {
   kU8,
   kU4B8,
   kU8B128,
+  kS32,
 };
+
+constexpr DataType kLastDataType = DataType::kS32;
 
 struct DataTypeInfo {
   const char* name;
@@ -35,11 +38,11 @@ inline constexpr DataTypeInfo kDataTypeInfo[] = {
     {"void", 0, 0}, {"f16", 16, 0},     {"bf16", 16, 0},   {"f32", 32, 0},
     {"e4m3", 8, 0}, {"e5m2", 8, 0},     {"e2m1", 4, 0},    {"ue8m0", 8, 0},
     {"s8", 8, 0},   {"s4", 4, 0},       {"u4", 4, 0},      {"u8", 8, 0},
-    {"u4b8", 4, 8}, {"u8b128", 8, 128}, {"unknown", 0, 0},  // any other value
+    {"u4b8", 4, 8}, {"u8b128", 8, 128}, {"s32", 32, 0},    {"unknown", 0, 0},  // any other value
 };
 
 constexpr const DataTypeInfo& info(DataType type) {
-  constexpr int kUnknown = static_cast<int>(DataType::kU8B128) + 1;
+  constexpr int kUnknown = static_cast<int>(kLastDataType) + 1;
   const int index = static_cast<int>(type);
   return kDataTypeInfo[index < kUnknown ? index : kUnknown];
 }

@@ -1,0 +1,52 @@
+// From sums to outputs, for the epilogues of all kernels: a feature's factor, a token's scale, bias,
+// rounding.
+#pragma once
+
+#include "machete/kernel/pair.cuh"
+#include "machete/kernel/params.h"
+#include "machete/kernel/ptx.cuh"
+
+namespace machete {
+
+// The scales of two tokens next to each other; one past the last token has none.
+template <class Types>
+struct TokenScales {
+  __device__ __forceinline__ TokenScales(const ProductParams& params, int token) {
+    if constexpr (Types::kTokenScale != DataType::kVoid) {
+      if (params.token_scales != nullptr) {
+        if (token < params.m) first = params.token_scales[token];
+        if (token + 1 < params.m) second = params.token_scales[token + 1];
+      }
+    }
+  }
+
+  float first = 1.f;
+  float second = 1.f;
+};
+
+// A feature's outputs.
+template <class Types>
+class OutputFeature {
+ public:
+  // `row` is the feature's RowEntry, as two words. NaN where the buffer was packed for something
+  // else.
+  __device__ __forceinline__ OutputFeature(const ProductParams& params, uint2 row, int n)
+      : factor_(ptx::as_float(row.y == params.layout_tag ? row.x : 0x7fffffff)) {
+    if (params.bias != nullptr && n < params.n) {
+      bias_ = Pair<Types::kOut>::to_float(static_cast<const uint16_t*>(params.bias)[n]);
+    }
+  }
+
+  // The outputs of two tokens, rounded once.
+  __device__ __forceinline__ uint32_t operator()(float x, float y,
+                                                 const TokenScales<Types>& scales) const {
+    return Pair<Types::kOut>::from_floats(fmaf(x * factor_, scales.first, bias_),
+                                          fmaf(y * factor_, scales.second, bias_));
+  }
+
+ private:
+  float factor_ = 0.f;
+  float bias_ = 0.f;
+};
+
+}  // namespace machete
