@@ -1,7 +1,5 @@
 """Matrix products with quantised weights for NVIDIA Hopper GPUs.
 
-    out[m, n] = a[m, k] @ W[k, n],   W[k, n] = scale[k // group_size, n] * (code[n, k] - bias)
-
 Weights are packed once; a product then takes any number of tokens m.
 
     import machete
@@ -9,11 +7,12 @@ Weights are packed once; a product then takes any number of tokens m.
 
     desc = machete.ProblemDesc(a="bf16", b="u4b8", n=8192, k=4096, group_size=128)
     packed = torch.empty(machete.prepacked_size(desc), dtype=torch.uint8, device="cuda")
-    machete.prepack_B(desc, codes, group_scales, packed)
+    machete.prepack_B(desc, machete.Weights(codes=codes, group_scales=scales), packed)
     out = machete.mm(desc, a, packed)
 
-Tensors are those of any library that has DLPack. `machete.torch` has operators and modules for
-PyTorch, `machete.jax` a function for JAX; this module imports neither.
+`ProblemDesc` says what is computed. Tensors are those of any library that has DLPack. `machete.torch` has operators and modules for
+PyTorch, `machete.jax` functions for JAX, `machete.checkpoint` reads layers from files; this module
+imports none of them.
 """
 
 from machete._problem import (
@@ -24,7 +23,15 @@ from machete._problem import (
     can_implement,
     supported_schedules,
 )
-from machete._product import Plan, Tensor, check_prepacked, mm, prepack_B, prepacked_size
+from machete._product import (
+    Plan,
+    Tensor,
+    Weights,
+    check_prepacked,
+    mm,
+    prepack_B,
+    prepacked_size,
+)
 
 __all__ = [
     "DATA_TYPES",
@@ -33,6 +40,7 @@ __all__ = [
     "ProblemDesc",
     "Status",
     "Tensor",
+    "Weights",
     "can_implement",
     "check_prepacked",
     "mm",

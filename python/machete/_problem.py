@@ -23,9 +23,11 @@ DataType = Literal[
     "u8",
     "u4b8",
     "u8b128",
+    "s32",
 ]
 """Types of operands, as the C++ API names them: `"void"` is an operand that is not there, `"u4b8"`
-an unsigned code of 4 bits that stands for code - 8, `"u8b128"` one of 8 bits for code - 128."""
+an unsigned code of 4 bits that stands for code - 8, `"u8b128"` one of 8 bits for code - 128,
+`"e2m1"` the 4 bits of MXFP4 and NVFP4, `"ue8m0"` a power of two."""
 
 DATA_TYPES: tuple[DataType, ...] = get_args(DataType)
 
@@ -34,19 +36,21 @@ DATA_TYPES: tuple[DataType, ...] = get_args(DataType)
 class ProblemDesc:
     """A layer: everything about a product but the number of tokens.
 
-        out[m, n] = a[m, k] @ W[k, n],   W[k, n] = group_scale[k // group_size, n] * code[n, k]
+        out[m, n] = token_scale[m] * sum over k of a[m, k] * W[k, n] + bias[n]
+        W[k, n] = (code[n, k] - zeropoint[k // group_size, n]) * group_scale[k // group_size, n]
+                  * channel_scale[n] * tensor_scale
 
     Attributes:
         a: Type of the activations.
         b: Type of the weights' codes.
         n: Output features; a multiple of 8.
         k: Input features; a multiple of 16.
-        group_size: Input features that share a scale: 64, a multiple of 128 that divides k, or k
-            itself, which is one scale for each output feature.
+        group_size: Input features that share a scale: k itself, which is one scale for each output
+            feature, or a multiple of 32 that divides k; of 16 where the groups' scales are e4m3.
         b_group_scale: Type of the groups' scales; None is the type of a.
-        b_group_zeropoint: Type of the groups' zero points.
-        b_channel_scale: Type of the output features' scales.
-        a_token_scale: Type of the tokens' scales.
+        b_group_zeropoint: Type of the groups' zero points: that of a, for codes u4 and u8.
+        b_channel_scale: Type of the output features' scales: "f32", where there are any.
+        a_token_scale: Type of the tokens' scales: "f32", where there are any.
         out: Type of the result; None is the type of a.
     """
 

@@ -5,8 +5,10 @@
 #include <tvm/ffi/container/tensor.h>
 #include <tvm/ffi/extra/c_env_api.h>
 #include <tvm/ffi/function.h>
+#include <tvm/ffi/optional.h>
 #include <tvm/ffi/string.h>
 
+#include <initializer_list>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -28,6 +30,8 @@ using tvm::ffi::Array;
 using tvm::ffi::String;
 using tvm::ffi::Tensor;
 using tvm::ffi::TensorView;
+// XLA has no argument that is not there: one without elements counts as such.
+using OptionalTensor = tvm::ffi::Optional<TensorView>;
 
 void check(const Status& status) {
   switch (status.code()) {
@@ -106,12 +110,26 @@ ProblemDesc supported_desc(const String& problem) {
 
 void check_packed(const TensorView& packed, const ProblemDesc& desc) {
   check_dtype("packed", packed, DataType::kU8);
-  check_vector("packed", packed, static_cast<int64_t>(machete::prepacked_size(desc)));
+  check_dense("packed", packed, {static_cast<int64_t>(machete::prepacked_size(desc))});
+}
+
+// Null where the operand is not given. One that the problem has no type for is left for the library
+// to refuse.
+void* optional_data(const char* name, const OptionalTensor& operand, DataType type,
+                    DLDevice device, std::initializer_list<int64_t> shape) {
+  if (!operand.has_value() || (*operand).numel() == 0) return nullptr;
+  const TensorView& tensor = *operand;
+  if (type != DataType::kVoid) {
+    check_bits(name, tensor, type);
+    check_dense(name, tensor, shape);
+    check_device(name, tensor, device);
+  }
+  return data_of(tensor);
 }
 
 // On the device that is current.
 void run(const KnownPlan& known, const TensorView& a, const TensorView& packed,
-         const TensorView& out) {
+         const OptionalTensor& token_scales, const OptionalTensor& bias, const TensorView& out) {
   const ProblemDesc& desc = known.desc;
   const DLDevice device = a.device();
   check_device("packed", packed, device);
@@ -127,6 +145,9 @@ void run(const KnownPlan& known, const TensorView& a, const TensorView& packed,
   args.lda = check_rows("a", a, -1, desc.k);
   args.m = a.size(0);
   args.ldo = check_rows("out", out, args.m, desc.n);
+  args.token_scales = static_cast<float*>(
+      optional_data("token_scales", token_scales, desc.types.a_token_scale, device, {args.m}));
+  args.bias = optional_data("bias", bias, desc.types.out, device, {desc.n});
 
   const cudaStream_t stream = current_stream(device);
   Workspace workspace;
@@ -161,25 +182,33 @@ int64_t prepacked_size(const String& problem) {
   return static_cast<int64_t>(machete::prepacked_size(supported_desc(problem)));
 }
 
-void prepack_B(const String& problem, const TensorView& codes, const TensorView& group_scales,
-               const TensorView& packed) {
+void prepack_B(const String& problem, double tensor_scale, const TensorView& codes,
+               const OptionalTensor& group_scales, const OptionalTensor& group_zeropoints,
+               const OptionalTensor& channel_scales, const TensorView& packed) {
   const ProblemDesc desc = supported_desc(problem);
+  const TypeSet& types = desc.types;
   const DLDevice device = codes.device();
-  check_bits("codes", codes, desc.types.b);
-  check_matrix("codes", codes, desc.n, desc.k * info(desc.types.b).bits / 8);
-  check_bits("group_scales", group_scales, desc.types.b_group_scale);
-  check_matrix("group_scales", group_scales, desc.k / desc.group_size, desc.n);
-  check_device("group_scales", group_scales, device);
+  const int64_t groups = desc.k / desc.group_size;
+  check_bits("codes", codes, types.b);
+  check_dense("codes", codes, {desc.n, desc.k * info(types.b).bits / 8});
+  Weights weights;
+  weights.codes = data_of(codes);
+  weights.group_scales =
+      optional_data("group_scales", group_scales, types.b_group_scale, device, {groups, desc.n});
+  weights.group_zeropoints = optional_data("group_zeropoints", group_zeropoints,
+                                           types.b_group_zeropoint, device, {groups, desc.n});
+  weights.channel_scales = static_cast<float*>(
+      optional_data("channel_scales", channel_scales, types.b_channel_scale, device, {desc.n}));
+  weights.tensor_scale = static_cast<float>(tensor_scale);
   check_packed(packed, desc);
   check_device("packed", packed, device);
   if (device.device_type == kDLCPU) {
-    check(machete::prepack_B_host(desc, data_of(codes), data_of(group_scales), data_of(packed)));
+    check(machete::prepack_B_host(desc, weights, data_of(packed)));
     return;
   }
   check_cuda("codes", codes);
   const DeviceGuard guard(device.device_id);
-  check(machete::prepack_B(desc, data_of(codes), data_of(group_scales), data_of(packed),
-                           current_stream(device)));
+  check(machete::prepack_B(desc, weights, data_of(packed), current_stream(device)));
 }
 
 void check_prepacked(const String& problem, const TensorView& packed) {
@@ -191,15 +220,17 @@ void check_prepacked(const String& problem, const TensorView& packed) {
 }
 
 void mm_out(const String& problem, const TensorView& a, const TensorView& packed,
+            const OptionalTensor& token_scales, const OptionalTensor& bias,
             const TensorView& out) {
   check_cuda("a", a);
   const int device = a.device().device_id;
   const DeviceGuard guard(device);
-  run(find_plan(device, problem), a, packed, out);
+  run(find_plan(device, problem), a, packed, token_scales, bias, out);
 }
 
 // Into a new tensor of the library whose tensor `a` is.
-Tensor mm(const String& problem, const TensorView& a, const TensorView& packed) {
+Tensor mm(const String& problem, const TensorView& a, const TensorView& packed,
+          const OptionalTensor& token_scales, const OptionalTensor& bias) {
   check_cuda("a", a);
   const int device = a.device().device_id;
   const DeviceGuard guard(device);
@@ -208,7 +239,7 @@ Tensor mm(const String& problem, const TensorView& a, const TensorView& packed) 
   const int64_t shape[] = {a.size(0), known.desc.n};
   Tensor out = Tensor::FromEnvAlloc(TVMFFIEnvTensorAlloc, {shape, 2},
                                     dlpack_type(known.desc.types.out), a.device());
-  run(known, a, packed, out);
+  run(known, a, packed, token_scales, bias, out);
   return out;
 }
 

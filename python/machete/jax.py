@@ -1,6 +1,6 @@
 """Functions for JAX, inside or outside of `jax.jit`. They have no gradients.
 
-    packed = machete.jax.prepack_B(desc, codes, group_scales)
+    packed = machete.jax.prepack_B(desc, machete.Weights(codes=codes, group_scales=group_scales))
     out = jax.jit(functools.partial(machete.jax.mm, desc))(a, packed)
 
 Needs the package jax-tvm-ffi.
@@ -11,10 +11,11 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import jax_tvm_ffi
+import numpy as np
 
 from machete import _native
 from machete._problem import DataType, ProblemDesc
-from machete._product import prepacked_size
+from machete._product import Weights, prepacked_size
 
 DTYPES: dict[DataType, jnp.dtype] = {
     "f16": jnp.dtype(jnp.float16),
@@ -25,38 +26,65 @@ DTYPES: dict[DataType, jnp.dtype] = {
 }
 """What the types of activations and results are called by JAX."""
 
-for _name, _function in (("mm", _native.mm_out), ("prepack_B", _native.prepack_B)):
-    jax_tvm_ffi.register_ffi_target(
-        f"machete.{_name}",
-        _function,
-        arg_spec=["attrs.problem", "args", "rets"],
-        platform="gpu",
-        allow_cuda_graph=True,
-    )
+for _name, _function, _arguments, _platforms in (
+    ("mm", _native.mm_out, ["attrs.problem"], ("gpu",)),
+    ("prepack_B", _native.prepack_B, ["attrs.problem", "attrs.tensor_scale"], ("gpu", "cpu")),
+):
+    for _platform in _platforms:
+        jax_tvm_ffi.register_ffi_target(
+            f"machete.{_name}",
+            _function,
+            arg_spec=[*_arguments, "args", "rets"],
+            platform=_platform,
+            allow_cuda_graph=_platform == "gpu",
+        )
 
 
-def prepack_B(desc: ProblemDesc, codes: jax.Array, group_scales: jax.Array) -> jax.Array:
-    """Packs weights, as `machete.prepack_B`, into a new array.
+def _or_empty(operand: jax.Array | None) -> jax.Array:
+    """An operand for XLA, which has none that are not there."""
+    return jnp.empty(0) if operand is None else operand
+
+
+def prepack_B(desc: ProblemDesc, weights: Weights) -> jax.Array:
+    """Packs weights, as `machete.prepack_B`, into a new array; on a GPU or on the host.
 
     Returns:
         uint8 [prepacked_size(desc)].
     """
     result = jax.ShapeDtypeStruct((prepacked_size(desc),), jnp.uint8)
-    call = jax.ffi.ffi_call("machete.prepack_B", result)
-    return call(codes, group_scales, problem=desc.text)
+    operands = (weights.group_scales, weights.group_zeropoints, weights.channel_scales)
+    packed: jax.Array = jax.ffi.ffi_call("machete.prepack_B", result)(
+        weights.codes,
+        *map(_or_empty, operands),
+        problem=desc.text,
+        tensor_scale=np.float64(weights.tensor_scale),
+    )
+    return packed
 
 
-def mm(desc: ProblemDesc, a: jax.Array, packed: jax.Array) -> jax.Array:
+def mm(
+    desc: ProblemDesc,
+    a: jax.Array,
+    packed: jax.Array,
+    *,
+    token_scales: jax.Array | None = None,
+    bias: jax.Array | None = None,
+) -> jax.Array:
     """The product, as `machete.mm`.
 
     Args:
         desc: The problem.
         a: [m, k] of type `desc.a`.
         packed: From `prepack_B`.
+        token_scales: float32 [m]; None is ones.
+        bias: [n] of type `desc.out`; None is zeros.
 
     Returns:
         [m, n] of type `desc.out`.
     """
     assert desc.out is not None
     result = jax.ShapeDtypeStruct((a.shape[0], desc.n), DTYPES[desc.out])
-    return jax.ffi.ffi_call("machete.mm", result)(a, packed, problem=desc.text)
+    out: jax.Array = jax.ffi.ffi_call("machete.mm", result)(
+        a, packed, _or_empty(token_scales), _or_empty(bias), problem=desc.text
+    )
+    return out

@@ -10,7 +10,7 @@ namespace {
 
 DataType parse_type(std::string_view field, std::string_view name) {
   std::string allowed;
-  for (int i = 0; i <= static_cast<int>(DataType::kU8B128); ++i) {
+  for (int i = 0; i <= static_cast<int>(kLastDataType); ++i) {
     const auto type = static_cast<DataType>(i);
     if (name == info(type).name) return type;
     allowed += std::string(i == 0 ? "" : ", ") + info(type).name;
@@ -76,6 +76,7 @@ Problem parse_problem(std::string_view text) {
     parse_word(word.substr(0, name), word.substr(std::min(name + 1, word.size())), &problem);
     text.remove_prefix(std::min(word.size() + 1, text.size()));
   }
+  if (problem.desc.types.a == DataType::kS8) problem.desc.types.accumulator = DataType::kS32;
   return problem;
 }
 

@@ -1,6 +1,7 @@
 // Problems and plans' options as text, which Python's caches and the graphs of PyTorch and XLA
 // hold: words "name=value" separated by spaces, for the fields of ProblemDesc, TypeSet and
-// PlanOptions. A type that is not named is void, but for the accumulator, which is f32.
+// PlanOptions. A type that is not named is void, but for the accumulator, which is f32 or, for
+// a = s8, s32.
 #pragma once
 
 #include <string>

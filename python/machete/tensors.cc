@@ -2,6 +2,7 @@
 
 #include <tvm/ffi/dtype.h>
 
+#include <algorithm>
 #include <string>
 
 #include "python/machete/raise.h"
@@ -23,27 +24,16 @@ std::string name_of(DLDevice device) {
   return kind + std::to_string(device.device_id);
 }
 
-std::string shape_of(const TensorView& tensor) {
+template <typename Extents>
+std::string text_of(const Extents& extents) {
   std::string text;
-  for (const int64_t extent : tensor.shape()) {
-    text += (text.empty() ? "" : ", ") + std::to_string(extent);
-  }
+  for (const int64_t extent : extents) text += (text.empty() ? "" : ", ") + std::to_string(extent);
   return "[" + text + "]";
 }
 
-void check_shape(const char* name, const TensorView& tensor, bool right,
-                 const std::string& wanted) {
-  if (right) return;
-  raise("ValueError", name, " has shape ", shape_of(tensor), "; allowed: ", wanted);
-}
-
-void check_contiguous(const char* name, const TensorView& tensor) {
-  if (tensor.IsContiguous()) return;
-  raise("ValueError", name, " is not contiguous; allowed: row-major without gaps");
-}
-
-std::string matrix(const std::string& rows, int64_t columns) {
-  return "[" + rows + ", " + std::to_string(columns) + "]";
+[[noreturn]] void refuse_shape(const char* name, const TensorView& tensor,
+                               const std::string& allowed) {
+  raise("ValueError", name, " has shape ", text_of(tensor.shape()), "; allowed: ", allowed);
 }
 
 }  // namespace
@@ -90,22 +80,20 @@ void check_device(const char* name, const TensorView& tensor, DLDevice device) {
   raise("ValueError", name, " is on ", name_of(found), "; allowed: ", name_of(device));
 }
 
-void check_vector(const char* name, const TensorView& tensor, int64_t size) {
-  check_shape(name, tensor, tensor.ndim() == 1 && tensor.size(0) == size,
-              "[" + std::to_string(size) + "]");
-  check_contiguous(name, tensor);
-}
-
-void check_matrix(const char* name, const TensorView& tensor, int64_t rows, int64_t columns) {
-  check_shape(name, tensor,
-              tensor.ndim() == 2 && tensor.size(0) == rows && tensor.size(1) == columns,
-              matrix(std::to_string(rows), columns));
-  check_contiguous(name, tensor);
+void check_dense(const char* name, const TensorView& tensor,
+                 std::initializer_list<int64_t> shape) {
+  const auto found = tensor.shape();
+  if (!std::equal(found.begin(), found.end(), shape.begin(), shape.end())) {
+    refuse_shape(name, tensor, text_of(shape));
+  }
+  if (tensor.IsContiguous()) return;
+  raise("ValueError", name, " is not contiguous; allowed: row-major without gaps");
 }
 
 int64_t check_rows(const char* name, const TensorView& tensor, int64_t rows, int64_t columns) {
   if (tensor.ndim() != 2 || (rows >= 0 && tensor.size(0) != rows) || tensor.size(1) != columns) {
-    check_shape(name, tensor, false, matrix(rows < 0 ? "m" : std::to_string(rows), columns));
+    const std::string any = rows < 0 ? "m" : std::to_string(rows);
+    refuse_shape(name, tensor, "[" + any + ", " + std::to_string(columns) + "]");
   }
   if (columns > 1 && tensor.stride(1) != 1) {
     raise("ValueError", name, " has stride ", tensor.stride(1), " along its rows; allowed: 1");

@@ -4,6 +4,8 @@
 
 #include <tvm/ffi/container/tensor.h>
 
+#include <initializer_list>
+
 #include "machete/types.h"
 
 namespace machete::python {
@@ -19,10 +21,9 @@ void check_bits(const char* name, const tvm::ffi::TensorView& tensor, DataType t
 void check_cuda(const char* name, const tvm::ffi::TensorView& tensor);
 void check_device(const char* name, const tvm::ffi::TensorView& tensor, DLDevice device);
 
-// Row-major without gaps.
-void check_vector(const char* name, const tvm::ffi::TensorView& tensor, int64_t size);
-void check_matrix(const char* name, const tvm::ffi::TensorView& tensor, int64_t rows,
-                  int64_t columns);
+// Row-major without gaps, of this shape.
+void check_dense(const char* name, const tvm::ffi::TensorView& tensor,
+                 std::initializer_list<int64_t> shape);
 
 // Rows without gaps, any number of them where `rows` is negative. Returns the elements from one row
 // to the next.

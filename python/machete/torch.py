@@ -14,6 +14,7 @@ import torch
 
 from machete import _native
 from machete._problem import DataType, ProblemDesc
+from machete._product import Weights
 
 DTYPES: dict[DataType, torch.dtype] = {
     "f16": torch.float16,
@@ -25,8 +26,14 @@ DTYPES: dict[DataType, torch.dtype] = {
 """What the types of activations and results are called by PyTorch."""
 
 _library = torch.library.Library("machete", "DEF")
-_library.define("mm(Tensor a, Tensor packed, str problem) -> Tensor")
-_library.define("prepack_B(Tensor codes, Tensor group_scales, str problem) -> Tensor")
+_library.define(
+    "mm(Tensor a, Tensor packed, str problem, Tensor? token_scales=None, Tensor? bias=None)"
+    " -> Tensor"
+)
+_library.define(
+    "prepack_B(Tensor codes, Tensor? group_scales, str problem, Tensor? group_zeropoints=None,"
+    " Tensor? channel_scales=None, float tensor_scale=1.0) -> Tensor"
+)
 
 
 @functools.cache
@@ -37,23 +44,38 @@ def _result(problem: str) -> tuple[int, torch.dtype]:
 
 
 def _can_be_read(a: torch.Tensor) -> bool:
-    row_bytes = a.stride(0) * a.element_size()
-    return a.stride(1) == 1 and row_bytes % 16 == 0 and a.data_ptr() % 16 == 0
+    row = a.stride(0)
+    return (
+        a.stride(1) == 1
+        and row >= a.shape[1]
+        and row * a.element_size() % 16 == 0
+        and a.data_ptr() % 16 == 0
+    )
 
 
-def _mm(a: torch.Tensor, packed: torch.Tensor, problem: str) -> torch.Tensor:
-    n, dtype = _result(problem)
-    out = torch.empty((a.shape[0], n), dtype=dtype, device=a.device)
+def _mm(
+    a: torch.Tensor,
+    packed: torch.Tensor,
+    problem: str,
+    token_scales: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
     try:
-        _native.mm_out(problem, a, packed, out)
+        return _native.mm(problem, a, packed, token_scales, bias)
     except ValueError:
         if a.dim() != 2 or _can_be_read(a):
             raise
-        _native.mm_out(problem, a.clone(memory_format=torch.contiguous_format), packed, out)
-    return out
+        a = a.clone(memory_format=torch.contiguous_format)
+        return _native.mm(problem, a, packed, token_scales, bias)
 
 
-def _mm_fake(a: torch.Tensor, packed: torch.Tensor, problem: str) -> torch.Tensor:
+def _mm_fake(
+    a: torch.Tensor,
+    packed: torch.Tensor,
+    problem: str,
+    token_scales: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
     n, dtype = _result(problem)
     k = ProblemDesc.parse(problem).k
     torch._check(a.dim() == 2, lambda: f"a has {a.dim()} dimensions; allowed: 2")
@@ -61,13 +83,24 @@ def _mm_fake(a: torch.Tensor, packed: torch.Tensor, problem: str) -> torch.Tenso
     return a.new_empty((a.shape[0], n), dtype=dtype)
 
 
-def _prepack_B(codes: torch.Tensor, group_scales: torch.Tensor, problem: str) -> torch.Tensor:
-    packed = _prepack_B_fake(codes, group_scales, problem)
-    _native.prepack_B(problem, codes, group_scales, packed)
+def _prepack_B(
+    codes: torch.Tensor,
+    group_scales: torch.Tensor | None,
+    problem: str,
+    group_zeropoints: torch.Tensor | None = None,
+    channel_scales: torch.Tensor | None = None,
+    tensor_scale: float = 1.0,
+) -> torch.Tensor:
+    packed = torch.empty(_native.prepacked_size(problem), dtype=torch.uint8, device=codes.device)
+    _native.prepack_B(
+        problem, tensor_scale, codes, group_scales, group_zeropoints, channel_scales, packed
+    )
     return packed
 
 
-def _prepack_B_fake(codes: torch.Tensor, group_scales: torch.Tensor, problem: str) -> torch.Tensor:
+def _prepack_B_fake(
+    codes: torch.Tensor, group_scales: torch.Tensor | None, problem: str, *_: object
+) -> torch.Tensor:
     return codes.new_empty(_native.prepacked_size(problem), dtype=torch.uint8)
 
 
@@ -78,23 +111,37 @@ torch.library.register_fake("machete::mm", _mm_fake, lib=_library)
 torch.library.register_fake("machete::prepack_B", _prepack_B_fake, lib=_library)
 
 
-def prepack_B(desc: ProblemDesc, codes: torch.Tensor, group_scales: torch.Tensor) -> torch.Tensor:
-    """Packs weights, as `machete.prepack_B`, into a new tensor.
+def prepack_B(desc: ProblemDesc, weights: Weights) -> torch.Tensor:
+    """Packs weights, as `machete.prepack_B`, into a new tensor on their device.
 
     Returns:
         uint8 [prepacked_size(desc)].
     """
-    return torch.ops.machete.prepack_B(codes, group_scales, desc.text)
+    packed: torch.Tensor = torch.ops.machete.prepack_B(
+        weights.codes,
+        weights.group_scales,
+        desc.text,
+        weights.group_zeropoints,
+        weights.channel_scales,
+        weights.tensor_scale,
+    )
+    return packed
 
 
-def mm(desc: ProblemDesc, a: torch.Tensor, packed: torch.Tensor) -> torch.Tensor:
+def mm(
+    desc: ProblemDesc,
+    a: torch.Tensor,
+    packed: torch.Tensor,
+    *,
+    token_scales: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
     """The product, as `machete.mm`. Activations whose rows the kernels cannot read are copied."""
-    return torch.ops.machete.mm(a, packed, desc.text)
+    out: torch.Tensor = torch.ops.machete.mm(a, packed, desc.text, token_scales, bias)
+    return out
 
 
-def quantise(
-    weight: torch.Tensor, *, b: DataType = "u4b8", group_size: int = 128
-) -> tuple[torch.Tensor, torch.Tensor]:
+def quantise(weight: torch.Tensor, *, b: DataType = "u4b8", group_size: int = 128) -> Weights:
     """Rounds weights to the nearest code, with the least scales that reach each group's extremes.
 
     Args:
@@ -103,8 +150,7 @@ def quantise(
         group_size: Divides k.
 
     Returns:
-        codes: uint8 [n, k / 2], two codes a byte, the lower half first; or [n, k] for 8 bits.
-        group_scales: [k / group_size, n] of the weight's dtype.
+        Codes and scales, the latter of the weight's dtype.
     """
     bits = {"u4b8": 4, "u8b128": 8}.get(b)
     if bits is None:
@@ -121,7 +167,7 @@ def quantise(
     codes = (groups / divisors).round().clamp(-bias, bias - 1).add(bias).to(torch.uint8).view(n, k)
     if bits == 4:
         codes = codes[:, 0::2] | codes[:, 1::2] << 4
-    return codes, scales.t().contiguous()
+    return Weights(codes=codes, group_scales=scales.t().contiguous())
 
 
 class Linear(torch.nn.Module):
@@ -163,15 +209,14 @@ class Linear(torch.nn.Module):
             )
         n, k = linear.weight.shape
         desc = ProblemDesc(a=names[linear.weight.dtype], b=b, n=n, k=k, group_size=group_size)
-        codes, scales = quantise(linear.weight.detach(), b=b, group_size=group_size)
+        weights = quantise(linear.weight.detach(), b=b, group_size=group_size)
         bias = None if linear.bias is None else linear.bias.detach().clone()
-        return cls(desc, prepack_B(desc, codes, scales), bias)
+        return cls(desc, prepack_B(desc, weights), bias)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., k] to [..., n]."""
-        out = torch.ops.machete.mm(x.reshape(-1, self.desc.k), self.packed, self._problem)
-        if self.bias is not None:
-            out += self.bias
+        a = x.reshape(-1, self.desc.k)
+        out: torch.Tensor = torch.ops.machete.mm(a, self.packed, self._problem, None, self.bias)
         return out.view(*x.shape[:-1], self.desc.n)
 
     def extra_repr(self) -> str:

@@ -23,7 +23,9 @@ class JaxTest(unittest.TestCase):
         self.desc = machete.ProblemDesc(a="bf16", b="u4b8", n=n, k=k, group_size=128)
         codes = rng.integers(0, 256, (n, k // 2), dtype=np.uint8)
         scales = jnp.asarray(rng.uniform(0.005, 0.015, (k // 128, n)), dtype=jnp.bfloat16)
-        self.packed = machete.jax.prepack_B(self.desc, jnp.asarray(codes), scales)
+        self.packed = machete.jax.prepack_B(
+            self.desc, machete.Weights(codes=jnp.asarray(codes), group_scales=scales)
+        )
         weights = np.stack((codes & 15, codes >> 4), axis=-1).reshape(n, k).astype(np.float64) - 8
         wide = np.repeat(np.asarray(scales.astype(jnp.float32), dtype=np.float64).T, 128, axis=1)
         self.weights = weights * wide

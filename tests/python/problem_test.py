@@ -95,11 +95,12 @@ class PackingTest(unittest.TestCase):
         self.packed = np.zeros(machete.prepacked_size(DESC), dtype=np.uint8)
 
     def test_packs_every_code(self) -> None:
-        machete.prepack_B(DESC, self.codes, self.scales, self.packed)
+        weights = machete.Weights(codes=self.codes, group_scales=self.scales)
+        machete.prepack_B(DESC, weights, self.packed)
         self.assertEqual(self.packed[:4].tobytes(), b"MCHT")
         before = self.packed.copy()
         self.codes[63, 127] ^= 0x10
-        machete.prepack_B(DESC, self.codes, self.scales, self.packed)
+        machete.prepack_B(DESC, weights, self.packed)
         self.assertEqual(int((before != self.packed).sum()), 1)
 
     def test_mistakes(self) -> None:
@@ -124,9 +125,11 @@ class PackingTest(unittest.TestCase):
                 r"^packed has shape \[\d+\]; allowed: \[\d+\]$",
             ),
         ):
-            arguments = {"codes": self.codes, "group_scales": self.scales, "packed": self.packed}
-            with self.assertRaisesRegex(error, words):
-                machete.prepack_B(DESC, **{**arguments, **change})
+            given = {"codes": self.codes, "group_scales": self.scales, "packed": self.packed}
+            given |= change
+            packed = given.pop("packed")
+            with self.subTest(words), self.assertRaisesRegex(error, words):
+                machete.prepack_B(DESC, machete.Weights(**given), packed)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class ProductTest(unittest.TestCase):
     def test_packing_on_the_host_gives_the_same_bytes(self) -> None:
         layer = make_layer("f16", "u8b128", group_size=64)
         packed = torch.empty(machete.prepacked_size(layer.desc), dtype=torch.uint8)
-        machete.prepack_B(layer.desc, layer.codes.cpu(), layer.group_scales.cpu(), packed)
+        machete.prepack_B(layer.desc, layer.weights_on("cpu"), packed)
         self.assertTrue(torch.equal(packed, layer.packed.cpu()))
 
     def test_foreign_weights(self) -> None:

@@ -50,7 +50,8 @@ class OperatorTest(unittest.TestCase):
             torch.ops.machete.mm.default, (layer.activations(5), layer.packed, self.problem)
         )
         torch.library.opcheck(
-            torch.ops.machete.prepack_B.default, (layer.codes, layer.group_scales, self.problem)
+            torch.ops.machete.prepack_B.default,
+            (layer.weights.codes, layer.weights.group_scales, self.problem),
         )
 
 
@@ -72,13 +73,14 @@ class LinearTest(unittest.TestCase):
             error = torch.linalg.norm(out.float() - wanted.float()) / torch.linalg.norm(
                 wanted.float()
             )
-            self.assertLess(float(error), worst)
-            self.assertGreater(float(error), worst / 10)
+            self.assertLess(error.item(), worst)
+            self.assertGreater(error.item(), worst / 10)
 
     def test_quantised_weights(self) -> None:
         weight = self.linear.weight.detach()
         for b, bits in (("u4b8", 4), ("u8b128", 8)):
-            codes, scales = machete.torch.quantise(weight, b=b)
+            quantised = machete.torch.quantise(weight, b=b)
+            codes, scales = quantised.codes, quantised.group_scales
             if bits == 4:
                 codes = torch.stack((codes & 15, codes >> 4), dim=-1)
             wide = scales.t().double().repeat_interleave(128, dim=1)
@@ -101,7 +103,8 @@ class LinearTest(unittest.TestCase):
                 for _ in range(4):
                     out = compiled(self.x).clone()
                 error = torch.linalg.norm(out.float() - wanted.float())
-                self.assertLess(float(error / torch.linalg.norm(wanted.float())), 3e-3, mode)
+                # What is eager rounds between the layers once more.
+                self.assertLess(float(error / torch.linalg.norm(wanted.float())), 8e-3, mode)
 
     def test_graph(self) -> None:
         layer = machete.torch.Linear.from_linear(self.linear)
