@@ -6,9 +6,9 @@
 //
 // M tokens, N output features, K input features. A is 16-bit floating point, W is stored in a few
 // bits a weight with a scale for each group of input features. The other scales, the zero points
-// and the bias are optional; types such as u4b8 have a constant in the place of zero points. Weights
-// are packed once, offline, into the order in which the tensor cores want them; a Plan then runs
-// any number of tokens.
+// and the bias are optional; types such as u4b8 have a constant in the place of zero points.
+// Weights are packed once, offline, into the order in which the tensor cores want them; a Plan then
+// runs any number of tokens.
 //
 //     machete::ProblemDesc desc;
 //     desc.types = {DataType::kBF16, DataType::kU4B8, DataType::kBF16, DataType::kVoid,
@@ -68,8 +68,8 @@ size_t prepacked_size(const ProblemDesc& desc);
 struct Weights {
   // [n, k] row-major; 4 bits: two codes a byte, the lower half first; 8 bits: one a byte.
   const void* codes = nullptr;
-  // [k / group_size, n] row-major, of type b_group_scale; those of 16 bits below 2^113 in magnitude.
-  // Null for ones, where group_size is k.
+  // [k / group_size, n] row-major, of type b_group_scale; those of 16 bits below 2^113 in
+  // magnitude. Null for ones, where group_size is k.
   const void* group_scales = nullptr;
   // The same of type b_group_zeropoint, if that is not kVoid. In units of a code, as checkpoints
   // have them, from 0 to less than 2^bits; rounded to 1/256. A feature with another one has NaN in
