@@ -7,6 +7,9 @@ from pathlib import Path
 
 import tvm_ffi
 
+# One that TVM-FFI does not know by itself.
+tvm_ffi.register_error("NotImplementedError", NotImplementedError)
+
 _library = tvm_ffi.load_module(Path(__file__).with_name("libmachete.so"))
 
 why_not = _library.why_not

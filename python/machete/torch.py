@@ -8,13 +8,16 @@ graphs can hold. They have no gradients.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
+import numpy as np
 import torch
 
 from machete import _native
 from machete._problem import DataType, ProblemDesc
 from machete._product import Weights
+from machete.checkpoint import Layer
 
 DTYPES: dict[DataType, torch.dtype] = {
     "f16": torch.float16,
@@ -177,19 +180,26 @@ class Linear(torch.nn.Module):
         desc: The layer's problem.
         packed: From `prepack_B`.
         bias: [n], of type `desc.out`.
+        input_order: int64 [k]: which input feature goes with each packed one; None is each its own.
     """
 
     packed: torch.Tensor
     bias: torch.Tensor | None
+    input_order: torch.Tensor | None
 
     def __init__(
-        self, desc: ProblemDesc, packed: torch.Tensor, bias: torch.Tensor | None = None
+        self,
+        desc: ProblemDesc,
+        packed: torch.Tensor,
+        bias: torch.Tensor | None = None,
+        input_order: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.desc = desc
         self._problem = desc.text
         self.register_buffer("packed", packed)
         self.register_buffer("bias", bias)
+        self.register_buffer("input_order", input_order)
 
     @classmethod
     def from_linear(
@@ -213,9 +223,39 @@ class Linear(torch.nn.Module):
         bias = None if linear.bias is None else linear.bias.detach().clone()
         return cls(desc, prepack_B(desc, weights), bias)
 
+    @classmethod
+    def from_layer(cls, layer: Layer, device: torch.device | str = "cuda") -> Linear:
+        """A layer of a checkpoint.
+
+        Args:
+            layer: From `machete.checkpoint`.
+            device: Where it is packed, and stays.
+        """
+
+        def moved(array: np.ndarray | None) -> torch.Tensor | None:
+            return None if array is None else torch.from_numpy(array).to(device)
+
+        weights = layer.weights
+        moved_weights = dataclasses.replace(
+            weights,
+            codes=moved(weights.codes),
+            group_scales=moved(weights.group_scales),
+            group_zeropoints=moved(weights.group_zeropoints),
+            channel_scales=moved(weights.channel_scales),
+        )
+        bias = moved(layer.bias)
+        return cls(
+            layer.desc,
+            prepack_B(layer.desc, moved_weights),
+            None if bias is None else bias.view(DTYPES[layer.desc.a]),
+            moved(layer.input_order),
+        )
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., k] to [..., n]."""
         a = x.reshape(-1, self.desc.k)
+        if self.input_order is not None:
+            a = a[:, self.input_order]
         out: torch.Tensor = torch.ops.machete.mm(a, self.packed, self._problem, None, self.bias)
         return out.view(*x.shape[:-1], self.desc.n)
 

@@ -6,7 +6,7 @@ import threading
 import unittest
 
 import torch
-from layers import make_layer
+from layers import WEIGHTS, make_layer
 
 import machete
 
@@ -22,9 +22,9 @@ class ProductTest(unittest.TestCase):
 
     def test_every_type_and_group_size(self) -> None:
         for a in ("bf16", "f16"):
-            for b in ("u4b8", "u8b128"):
-                for group_size in (64, 128, 1024):
-                    layer = make_layer(a, b, group_size=group_size)
+            for b, b_group_scale, group_sizes in WEIGHTS:
+                for group_size in group_sizes:
+                    layer = make_layer(a, b, group_size=group_size, b_group_scale=b_group_scale)
                     for m in TOKENS:
                         with self.subTest(desc=layer.desc.text, m=m):
                             x = layer.activations(m)
@@ -32,6 +32,24 @@ class ProductTest(unittest.TestCase):
                             self.assertEqual(tuple(out.shape), (m, 512))
                             self.assertEqual(out.dtype, layer.dtype)
                             self.assertLess(layer.error(x, out), 1)
+
+    def test_scales_and_bias(self) -> None:
+        layer = make_layer(channel_and_token_scales=True)
+        bias = torch.randn(512, device="cuda").to(layer.dtype)
+        for m in TOKENS:
+            x = layer.activations(m)
+            token_scales = torch.rand(m, device="cuda") + 0.5
+            for given in (
+                {},
+                {"bias": bias},
+                {"token_scales": token_scales},
+                {"token_scales": token_scales, "bias": bias},
+            ):
+                with self.subTest(m=m, given=list(given)):
+                    out = machete.mm(layer.desc, x, layer.packed, **given)
+                    self.assertLess(layer.error(x, out, **given), 1)
+                    again = machete.Plan(layer.desc).run(x, layer.packed, **given)
+                    self.assertTrue(torch.equal(out, again))
 
     def test_every_schedule(self) -> None:
         layer = make_layer(n=1280, k=2048)
@@ -70,7 +88,10 @@ class ProductTest(unittest.TestCase):
     def test_packing_on_the_host_gives_the_same_bytes(self) -> None:
         layer = make_layer("f16", "u8b128", group_size=64)
         packed = torch.empty(machete.prepacked_size(layer.desc), dtype=torch.uint8)
-        machete.prepack_B(layer.desc, layer.weights_on("cpu"), packed)
+        weights = machete.Weights(
+            codes=layer.weights.codes.cpu(), group_scales=layer.weights.group_scales.cpu()
+        )
+        machete.prepack_B(layer.desc, weights, packed)
         self.assertTrue(torch.equal(packed, layer.packed.cpu()))
 
     def test_foreign_weights(self) -> None:
@@ -143,6 +164,18 @@ class MistakeTest(unittest.TestCase):
         self.assert_refused(
             "^ldo = 513; allowed: multiples of 8 elements, at least 512$",
             out=torch.empty(8, 513, **empty)[:, :512],
+        )
+
+    def test_scales_and_bias(self) -> None:
+        token_scales = torch.ones(8, device="cuda")
+        self.assert_refused("^token_scales = 0x.*void", token_scales=token_scales)
+        bias = torch.zeros(512, dtype=torch.bfloat16, device="cuda")
+        self.assert_refused(
+            r"^bias has shape \[511\]; allowed: \[512\]$", bias=bias[:511].contiguous()
+        )
+        self.assert_refused("^bias is on the CPU; allowed: CUDA device 0$", bias=bias.cpu())
+        self.assert_refused(
+            "^bias has dtype float32; allowed: bfloat16$", error=TypeError, bias=bias.float()
         )
 
     def test_too_many_tokens(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import unittest
 
+import machete.checkpoint
 import machete.torch
+import numpy as np
 import torch
 from layers import make_layer
 
@@ -125,6 +127,26 @@ class LinearTest(unittest.TestCase):
         )
         other.load_state_dict(layer.state_dict())
         self.assertTrue(torch.equal(other(self.x), layer(self.x)))
+
+    def test_layer_of_a_checkpoint(self) -> None:
+        rng = np.random.default_rng(8)
+        order = rng.permutation(1024)
+        desc = machete.ProblemDesc(a="f16", b="u4b8", n=512, k=1024, group_size=128)
+        layer = machete.checkpoint.Layer(
+            desc=desc,
+            weights=machete.Weights(
+                codes=rng.integers(0, 256, (512, 512), dtype=np.uint8),
+                group_scales=rng.uniform(0.005, 0.02, (8, 512)).astype(np.float16),
+            ),
+            bias=rng.standard_normal(512).astype(np.float16),
+            input_order=order,
+        )
+        x = self.x.half()
+        out = machete.torch.Linear.from_layer(layer)(x)
+        wanted = x.double().cpu() @ torch.from_numpy(layer.dequantised().T)
+        wanted += torch.from_numpy(layer.bias).double()
+        error = torch.linalg.norm(out.double().cpu() - wanted) / torch.linalg.norm(wanted)
+        self.assertLess(error.item(), 4e-4)
 
     def test_refuses_what_no_kernel_can_do(self) -> None:
         narrow = torch.nn.Linear(1024, 500, dtype=torch.bfloat16, device="cuda")
