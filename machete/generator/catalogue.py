@@ -49,23 +49,22 @@ def _sliced_k(tokens: int, cluster_k: int = 1) -> ScheduleConfig:
     )
 
 
-# Of sixteen that were measured, the twelve for each width whose fastest is closest to the fastest
-# of all (docs/tuning.md). Wider weights are bound by memory longer, and wide tiles for few tokens
-# gain nothing then.
+# Of sixteen that were measured, twelve for each width; docs/tuning.md says how they were chosen.
+# Wider weights are bound by memory longer, and wide tiles for few tokens gain nothing then.
 _WEIGHT_ONLY_SCHEDULES = (
     _streaming(8),
     _streaming(16),
     _sliced_k(32),
     _sliced_k(64),
     _sliced_k(64, cluster_k=2),
-    _cooperative(128, 64),
     _cooperative(256, 96),
     _cooperative(128, 128),
-    _cooperative(256, 128, cluster_features=2),
+    _cooperative(192, 128),
+    _cooperative(256, 128),
 )
 _BY_BITS = {
     4: (_sliced_k(32, cluster_k=2), _cooperative(256, 32), _cooperative(256, 64)),
-    8: (_cooperative(128, 192), _cooperative(192, 128), _cooperative(256, 128)),
+    8: (_cooperative(128, 64), _cooperative(128, 192), _cooperative(256, 128, cluster_features=2)),
 }
 
 # Fitted to the times of every schedule on many layers; docs/tuning.md says how, and how well.
@@ -100,6 +99,57 @@ def _weight_only(
     )
 
 
+# Accumulators of tiles whose groups are scaled apart leave room for half as many.
+_GROUPED_SCHEDULES = (
+    _streaming(8),
+    _streaming(16),
+    _sliced_k(32),
+    _sliced_k(64),
+    _cooperative(128, 64),
+    _cooperative(256, 32),
+    _cooperative(256, 64),
+    _cooperative(128, 128),
+    _cooperative(128, 128, cluster_features=2),
+)
+_CHANNEL_SCHEDULES = (
+    _streaming(8),
+    _streaming(16),
+    _sliced_k(32),
+    _sliced_k(64),
+    _cooperative(128, 64),
+    _cooperative(256, 64),
+    _cooperative(128, 128),
+    _cooperative(256, 128),
+    _cooperative(256, 128, cluster_features=2),
+    _cooperative(128, 192),
+)
+
+
+def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
+    """Activations of 8 bits, with group scales or with scales of the features and tokens alone."""
+    schedules = _CHANNEL_SCHEDULES if group_scale is DataType.void else _GROUPED_SCHEDULES
+    return ImplConfig(
+        types=TypeConfig(
+            a=a,
+            b=DataType.u4b8,
+            b_group_scale=group_scale,
+            b_group_zeropoint=DataType.void,
+            b_channel_scale=DataType.f32,
+            a_token_scale=DataType.f32,
+            out=DataType.bf16,
+            accumulator=DataType.s32 if a is DataType.s8 else DataType.f32,
+        ),
+        schedules=schedules,
+        heuristic=(
+            ("M <= 8", _streaming(8)),
+            ("M <= 16", _streaming(16)),
+            ("M <= 32", _sliced_k(32)),
+            ("M <= 64", _sliced_k(64)),
+            (None, _cooperative(128, 128)),
+        ),
+    )
+
+
 FAMILIES = tuple(
     _weight_only(a, *weights)
     for a in (DataType.bf16, DataType.f16)
@@ -112,4 +162,8 @@ FAMILIES = tuple(
         (DataType.e2m1, DataType.ue8m0),
         (DataType.e2m1, DataType.e4m3),
     )
+) + tuple(
+    _small_activations(a, group_scale)
+    for a in (DataType.e4m3, DataType.s8)
+    for group_scale in (DataType.bf16, DataType.void)
 )

@@ -166,13 +166,14 @@ _OPTION_TAGS = {
 
 def _default_types(a: DataType, b: DataType) -> TypeConfig:
     """The types a family has unless its name says otherwise."""
+    out = a if a.bits == 16 else DataType.bf16
     return TypeConfig(
         a=a,
         b=b,
-        b_group_scale=DataType.ue8m0 if b is DataType.e2m1 else a,
+        b_group_scale=DataType.ue8m0 if b is DataType.e2m1 else out,
         b_group_zeropoint=a if b in (DataType.u4, DataType.u8) else DataType.void,
         b_channel_scale=DataType.f32,
         a_token_scale=DataType.f32,
-        out=a,
-        accumulator=DataType.f32,
+        out=out,
+        accumulator=DataType.s32 if a is DataType.s8 else DataType.f32,
     )

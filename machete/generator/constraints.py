@@ -33,8 +33,20 @@ def _weight_only(a: DataType, b: DataType) -> dict[str, tuple[DataType, ...]]:
         "b_group_zeropoint": (a,) if b in (DataType.u4, DataType.u8) else _VOID,
         "b_channel_scale": _OPTIONAL,
         "a_token_scale": _OPTIONAL,
-        "out": (a,),
+        "out": (a, DataType.f32),
         "accumulator": (DataType.f32,),
+    }
+
+
+def _small_activations(a: DataType) -> dict[str, tuple[DataType, ...]]:
+    """Weights brought to the type of activations of 8 bits; scales are applied to sums."""
+    return {
+        "b_group_scale": (DataType.bf16, DataType.f16, DataType.void),
+        "b_group_zeropoint": _VOID,
+        "b_channel_scale": _OPTIONAL,
+        "a_token_scale": _OPTIONAL,
+        "out": (DataType.bf16, DataType.f16, DataType.f32),
+        "accumulator": (DataType.s32 if a is DataType.s8 else DataType.f32,),
     }
 
 
@@ -49,6 +61,8 @@ _WEIGHTS = (
 
 RUNNABLE_TYPES: dict[DataType, dict[DataType, dict[str, tuple[DataType, ...]]]] = {
     a: {b: _weight_only(a, b) for b in _WEIGHTS} for a in (DataType.bf16, DataType.f16)
+} | {
+    a: {DataType.u4b8: _small_activations(a)} for a in (DataType.e4m3, DataType.s8)
 }
 """By activations, then by weights: what each other field of a TypeConfig may be."""
 

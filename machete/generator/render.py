@@ -115,4 +115,8 @@ def _mma_atom(types: TypeConfig, schedule: ScheduleConfig) -> str:
     _, tokens = schedule.tile_shape_mn
     weights = prepack_types(types).convert
     tags = f"{types.accumulator.mma}{weights.mma}{types.a.mma}"
-    return f"MMA_64x{tokens}x{256 // weights.bits}_{tags}_RS"
+    atom = f"MMA_64x{tokens}x{256 // weights.bits}_{tags}_RS"
+    if weights.bits == 16:
+        return f"{atom}<cute::SM90::GMMA::Major::K, cute::SM90::GMMA::Major::K>"
+    # Operands of 8 bits are K-major always.
+    return f"{atom}_TN" + ("" if weights is DataType.s8 else "<>")

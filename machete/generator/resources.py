@@ -12,8 +12,8 @@ from machete.generator.datatypes import DataType
 MAX_SHARED_BYTES = 227 * 1024
 """The most dynamic shared memory that a block can have on sm_90."""
 
-MAX_GROUPS_PER_BLOCK = 4
-"""Groups in a K block whose scales have 16 bits: four of 32, or fewer of more."""
+MAX_GROUPS_PER_BLOCK = {16: 4, 8: 1}
+"""Groups in a K block whose scales have 16 bits, by bits of an activation: four of 32 or fewer."""
 
 SMALL_SCALE_GROUPS = {DataType.ue8m0: 32, DataType.e4m3: 16}
 """Input features that share a group scale of 8 bits."""
@@ -46,11 +46,6 @@ class Geometry:
     def epilogue_warpgroups(self) -> int:
         """Warpgroups that hold a part of the finished tile."""
         return self.warpgroups // self.slices
-
-    @property
-    def stage_k(self) -> int:
-        """K of a pipeline stage: a block for each slice."""
-        return _BLOCK_K * self.slices
 
 
 _GEOMETRIES = {
@@ -93,12 +88,17 @@ class Resources:
         return self.fixed_bytes + self.stages * self.stage_bytes
 
 
+def promotes(types: TypeConfig) -> bool:
+    """Whether the sums of a group are scaled apart, before they are added to those of the tile."""
+    return types.a.bits == 8 and types.b_group_scale is not DataType.void
+
+
 def _feature_group_bytes(types: TypeConfig) -> int:
     """Scales and zero points of a feature in a K block, at most."""
     scale = types.b_group_scale
     if scale.bytes == 1:  # one size of group, whose scales a lane reads for 64 input features
         return _BLOCK_K // SMALL_SCALE_GROUPS[scale]
-    return (scale.bytes + types.b_group_zeropoint.bytes) * MAX_GROUPS_PER_BLOCK
+    return (scale.bytes + types.b_group_zeropoint.bytes) * MAX_GROUPS_PER_BLOCK[types.a.bits]
 
 
 def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
@@ -106,20 +106,22 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
     features, tokens = schedule.tile_shape_mn
     geometry = geometries(schedule.kernel_schedule)[features]
 
-    activations = tokens * geometry.stage_k * types.a.bytes
+    # A slice multiplies 256 bytes of activations along K.
+    stage_k = 256 // types.a.bytes * geometry.slices
+    activations = tokens * stage_k * types.a.bytes
     block = _BLOCK_FEATURES * (_BLOCK_K * types.b.bits // 8 + _feature_group_bytes(types))
-    weights = features // _BLOCK_FEATURES * geometry.slices * block
+    weights = features // _BLOCK_FEATURES * (stage_k // _BLOCK_K) * block
 
     # The output leaves in chunks of 32 tokens; a second buffer hides the store behind the next
     # chunk, and a tile with many tokens has none to spare.
     chunk = min(tokens, 32)
     buffers = 1 if tokens > 128 else 2
-    staging = geometry.epilogue_warpgroups * buffers * chunk * _BLOCK_FEATURES * types.out.bytes
+    staging = geometry.epilogue_warpgroups * buffers * chunk * _BLOCK_FEATURES * 2
     partial_tile = features * tokens * _ACCUMULATOR_BYTES
 
     return Resources(
         geometry=geometry,
-        accumulators=geometry.blocks * tokens // 2,
+        accumulators=(geometry.blocks + promotes(types)) * tokens // 2,
         stage_activation_bytes=activations,
         stage_bytes=activations + weights + _BARRIER_BYTES,
         fixed_bytes=staging + (geometry.slices - 1) * partial_tile,

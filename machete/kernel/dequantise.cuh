@@ -29,41 +29,30 @@ constexpr uint32_t kPairOfPower = 0x00010001u * ((kExponent + float16(kType).exp
 // in all: a difference of 5-13 % of a prototype's whole time, at large M too, since instructions
 // there cost power and so clock. Zero points take four more, e4m3 fourteen, e2m1 thirteen or
 // fourteen in all.
+//
+// With activations of 8 bits the weights are left without their scales: groups, if there are any,
+// are scaled in fp32 as their sums are added up. Eight weights take three instructions for s8, nine
+// for e4m3.
 template <class Types>
 class Dequantiser {
  public:
-  static constexpr int kWords = info(Types::kB).bits / 4;  // of codes for a k16 step
+  // Of codes for a step of the MMA.
+  static constexpr int kWords = step_words(info(Types::kA).bits, info(Types::kB).bits);
   static constexpr GroupFormat kFormat =
       group_format(Types::kGroupScale, Types::kGroupZeropoint);
 
+  // Whether scale() is for the caller to apply.
+  static constexpr bool kPromotes = info(Types::kA).bits == 8 && kFormat.part_bytes > 0;
+
   // A lane's part of the groups, from shared memory.
   __device__ __forceinline__ void load(uint32_t address) {
-    uint32_t words[kFormat.part_bytes / 4];
-    if constexpr (kFormat.part_bytes == 8) {
-      const uint2 both = ptx::load_shared_v2(address);
-      words[0] = both.x;
-      words[1] = both.y;
-    } else {
-      words[0] = ptx::load_shared(address);
-    }
-    if constexpr (kFormat.half_groups > 0) {
-      for (int i = 0; i < kFormat.part_bytes / 4; ++i) part_[i] = words[i];
-    } else {
-      scale_[0] = ptx::byte_permute(words[0], 0x1010);
-      scale_[1] = ptx::byte_permute(words[0], 0x3232);
-      if constexpr (kFormat.has_zeros) {
-        set_zero<0>(words[1]);
-        set_zero<1>(words[1]);
-      } else if constexpr (kBias != 0) {
-        // The bits of -bias * 2^-q times scale * 2^q: a power of two, so exact, unless all weights
-        // of the group are subnormals anyway.
-        offset_[0] = A::multiply(scale_[0], kSigns | kOnes * kBias << kShift<0>);
-        offset_[1] = A::multiply(scale_[1], kSigns | kOnes * kBias << kShift<1>);
-      }
-    }
+    if constexpr (kFormat.part_bytes > 0) load_part(address);
   }
 
-  // Before each of the four k16 steps of 64 input features.
+  // The scale of row lane / 4 (0) or of the row 8 further (1).
+  __device__ __forceinline__ float scale(int upper) const { return __uint_as_float(scale_[upper]); }
+
+  // Before each of the four steps of 64 input features.
   __device__ __forceinline__ void select(int step) {
     if constexpr (kFormat.half_groups > 0) {
       if (step % (4 / kFormat.half_groups) != 0) return;
@@ -79,7 +68,7 @@ class Dequantiser {
     }
   }
 
-  // kWords words with eight codes to the four A registers of a k16 step.
+  // kWords words of codes to the four A registers of a step.
   __device__ __forceinline__ void operator()(const uint32_t* codes, uint32_t* fragment) const {
     constexpr int kSecond = kWords == 1 ? 0 : 1;
     fragment[0] = weights<0>(codes[0]);
@@ -98,6 +87,35 @@ class Dequantiser {
   template <int kUpper>
   static constexpr int kShift = kEncoding.code_shift + kUpper * kEncoding.upper_shift;
 
+  __device__ __forceinline__ void load_part(uint32_t address) {
+    uint32_t words[kFormat.part_bytes / 4];
+    if constexpr (kFormat.part_bytes == 8) {
+      const uint2 both = ptx::load_shared_v2(address);
+      words[0] = both.x;
+      words[1] = both.y;
+    } else {
+      words[0] = ptx::load_shared(address);
+    }
+    if constexpr (kPromotes) {
+      scale_[0] = __float_as_uint(Pair<Types::kGroupScale>::to_float(words[0] & 0xffff));
+      scale_[1] = __float_as_uint(Pair<Types::kGroupScale>::to_float(words[0] >> 16));
+    } else if constexpr (kFormat.half_groups > 0) {
+      for (int i = 0; i < kFormat.part_bytes / 4; ++i) part_[i] = words[i];
+    } else {
+      scale_[0] = ptx::byte_permute(words[0], 0x1010);
+      scale_[1] = ptx::byte_permute(words[0], 0x3232);
+      if constexpr (kFormat.has_zeros) {
+        set_zero<0>(words[1]);
+        set_zero<1>(words[1]);
+      } else if constexpr (kBias != 0) {
+        // The bits of -bias * 2^-q times scale * 2^q: a power of two, so exact, unless all weights
+        // of the group are subnormals anyway.
+        offset_[0] = A::multiply(scale_[0], kSigns | kOnes * kBias << kShift<0>);
+        offset_[1] = A::multiply(scale_[1], kSigns | kOnes * kBias << kShift<1>);
+      }
+    }
+  }
+
   // The bits of register kRegister out of its word.
   template <int kRegister>
   static __device__ __forceinline__ uint32_t lone_codes(uint32_t word) {
@@ -114,12 +132,16 @@ class Dequantiser {
     }
   }
 
-  // The two weights of a register.
+  // The weights of a register.
   template <int kRegister>
   __device__ __forceinline__ uint32_t weights(uint32_t word) const {
     constexpr int kRow = kRegister % 2;
     const uint32_t alone = lone_codes<kRegister>(word);
-    if constexpr (kFormat.has_zeros) {
+    if constexpr (Types::kA == DataType::kE4M3) {
+      return alone + (alone >> 7 & 0x01010101);
+    } else if constexpr (Types::kA == DataType::kS8) {
+      return alone;
+    } else if constexpr (kFormat.has_zeros) {
       return A::fma(A::subtract(alone, zero_[kRow]), scale_[kRow], offset_[kRow]);
     } else if constexpr (kBias != 0) {
       return A::fma(alone, scale_[kRow], offset_[kRow]);

@@ -38,9 +38,6 @@ class Epilogue {
     }
   }
 
-  // D^T has features along the accumulator's rows, so stmatrix transposes on the way to shared
-  // memory: rows of 64 features for each token, in the 128-byte swizzle, which makes it free of
-  // bank conflicts. The tensor store drops what lies outside of the output.
   __device__ __forceinline__ void store(const Accumulators& accumulators, int first_block,
                                         int first_token) {
 #pragma unroll
@@ -48,31 +45,17 @@ class Epilogue {
       const int n = (first_block + b) * kBlockN + warp_ * kSliceN + lane_ / 4;
       const OutputFeature<Types> lower(params_, rows_[b][0], n);
       const OutputFeature<Types> upper(params_, rows_[b][1], n + 8);
+      if constexpr (Types::kOut == DataType::kF32) {
 #pragma unroll
-      for (int token = 0; token < Shape::kTileM; token += Shape::kStoreM) {
-        if (first_token + token >= params_.m) break;
-        const uint32_t buffer = staging_ + buffer_ * Shape::kStoreBytes;
-        buffer_ = (buffer_ + 1) % Shape::kStoreBuffers;
-        if (thread_ == 0) ptx::bulk_wait_group_read<Shape::kStoreBuffers - 1>();
-        ptx::named_barrier(kBarrierWarpgroup + warpgroup_, 128);
-#pragma unroll
-        for (int m = 0; m < Shape::kStoreM; m += 16) {
-          const int row = m + lane_ / 16 * 8 + lane_ % 8;
-          const int column = warp_ * 2 + lane_ / 8 % 2;  // in units of 16 bytes
-          const float* d = &accumulators[b][(token + m) / 2];
-          const int first = first_token + token + m + lane_ % 4 * 2;
-          const TokenScales<Types> scales(params_, first);
-          const TokenScales<Types> further(params_, first + 8);
-          const uint32_t packed[4] = {lower(d[0], d[1], scales), upper(d[2], d[3], scales),
-                                      lower(d[4], d[5], further), upper(d[6], d[7], further)};
-          ptx::stmatrix_x4_trans(buffer + row * 128 + ((column ^ (row & 7)) << 4), packed);
+        for (int m = 0; m < Shape::kTileM; m += 8) {
+          const int token = first_token + m + lane_ % 4 * 2;
+          const TokenScales<Types> scales(params_, token);
+          const float* d = &accumulators[b][m / 2];
+          lower.store(params_, n, token, d[0], d[1], scales);
+          upper.store(params_, n + 8, token, d[2], d[3], scales);
         }
-        ptx::fence_proxy_async();
-        ptx::named_barrier(kBarrierWarpgroup + warpgroup_, 128);
-        if (thread_ == 0) {
-          ptx::tensor_store(&output_, buffer, (first_block + b) * kBlockN, first_token + token);
-          ptx::bulk_commit_group();
-        }
+      } else {
+        stage(accumulators[b], lower, upper, first_block + b, first_token);
       }
     }
   }
@@ -83,6 +66,41 @@ class Epilogue {
   }
 
  private:
+  // Through shared memory: D^T has features along the accumulator's rows, so stmatrix transposes on
+  // the way; rows of 64 features for each token, in the 128-byte swizzle, which makes it free of
+  // bank conflicts. The tensor store drops what lies outside of the output.
+  __device__ __forceinline__ void stage(const float (&accumulators)[Shape::kAccumulators],
+                                        const OutputFeature<Types>& lower,
+                                        const OutputFeature<Types>& upper, int block,
+                                        int first_token) {
+#pragma unroll
+    for (int token = 0; token < Shape::kTileM; token += Shape::kStoreM) {
+      if (first_token + token >= params_.m) break;
+      const uint32_t buffer = staging_ + buffer_ * Shape::kStoreBytes;
+      buffer_ = (buffer_ + 1) % Shape::kStoreBuffers;
+      if (thread_ == 0) ptx::bulk_wait_group_read<Shape::kStoreBuffers - 1>();
+      ptx::named_barrier(kBarrierWarpgroup + warpgroup_, 128);
+#pragma unroll
+      for (int m = 0; m < Shape::kStoreM; m += 16) {
+        const int row = m + lane_ / 16 * 8 + lane_ % 8;
+        const int column = warp_ * 2 + lane_ / 8 % 2;  // in units of 16 bytes
+        const float* d = &accumulators[(token + m) / 2];
+        const int first = first_token + token + m + lane_ % 4 * 2;
+        const TokenScales<Types> scales(params_, first);
+        const TokenScales<Types> further(params_, first + 8);
+        const uint32_t packed[4] = {lower(d[0], d[1], scales), upper(d[2], d[3], scales),
+                                    lower(d[4], d[5], further), upper(d[6], d[7], further)};
+        ptx::stmatrix_x4_trans(buffer + row * 128 + ((column ^ (row & 7)) << 4), packed);
+      }
+      ptx::fence_proxy_async();
+      ptx::named_barrier(kBarrierWarpgroup + warpgroup_, 128);
+      if (thread_ == 0) {
+        ptx::tensor_store(&output_, buffer, block * kBlockN, first_token + token);
+        ptx::bulk_commit_group();
+      }
+    }
+  }
+
   const GemmParams& params_;
   const CUtensorMap& output_;
   const uint32_t staging_;

@@ -35,7 +35,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   if (threadIdx.x == 32) {
     ptx::prefetch_tensor_map(params.m <= Shape::kTileM / Shape::kClusterN - 8 ? &activations.rest
                                                                               : &activations.whole);
-    ptx::prefetch_tensor_map(&output);
+    if constexpr (Types::kOut != DataType::kF32) ptx::prefetch_tensor_map(&output);
   }
   __syncthreads();
   if constexpr (Shape::kClusterN > 1) ptx::cluster_barrier();  // the barriers of both CTAs exist

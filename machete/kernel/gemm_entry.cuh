@@ -13,6 +13,7 @@ KernelEntry make_kernel_entry(const char* name) {
       name,
       reinterpret_cast<const void*>(&gemm<Types, Schedule>),
       Schedule::kKernelSchedule,
+      info(Types::kA).bits,
       Shape::kThreads,
       Shape::kSharedBytes,
       Schedule::kTileN,

@@ -9,6 +9,7 @@ struct KernelEntry {
   const char* name;  // the schedule's signature
   const void* function;
   KernelSchedule schedule;
+  int a_bits;        // of an activation
   int threads;       // of a CTA; the streaming kernel's at most
   int shared_bytes;  // of a CTA; the streaming kernel's at most
   int tile_n;

@@ -81,7 +81,8 @@ constexpr GroupFormat group_format(DataType scale, DataType zeropoint) {
   return {has_zeros, 0, has_zeros ? 8 : 4};
 }
 
-constexpr int kMaxGroupsPerBlock = 4;  // of 16-bit scales: group size 32 and up
+// Of 16-bit scales: group size 32 and up, with activations of 8 bits 128 and up.
+constexpr int max_groups_per_block(int a_bits) { return a_bits == 16 ? 4 : 1; }
 
 // Sizes and offsets of a packed buffer.
 struct PackedLayout {

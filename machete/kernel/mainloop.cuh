@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cute/arch/mma_sm90_gmma.hpp>
+#include <type_traits>
 #include <utility>
 
 #include "machete/kernel/dequantise.cuh"
@@ -33,7 +34,7 @@ class Producer {
 #pragma unroll
     for (int rank = 0; rank < Shape::kClusterN; ++rank) tokens += part_tokens(first_token, rank);
     const int my_tokens = part_tokens(first_token, rank_n_);
-    const int stage_bytes = tokens * 128 * (Shape::kStageK / 64) +
+    const int stage_bytes = tokens * 128 * (Shape::kStageK / Shape::kBoxK) +
                             Shape::kTileBlocks * Shape::kStageBlocksK * block_bytes;
     const int first_block = (segment.n * Shape::kClusterN + rank_n_) * Shape::kTileBlocks;
 #pragma unroll 1  // unrolled, it needs more registers than the producer has
@@ -77,7 +78,7 @@ class Producer {
     return max((tokens + 7) / 8 * 8, 0);
   }
 
-  // A box is 64 input features of `tokens` tokens. Side by side CTAs of a cluster each load a part
+  // A box is kBoxK input features of `tokens` tokens. Side by side CTAs of a cluster each load a part
   // of the tile's tokens for both.
   __device__ __forceinline__ void load_activations(int step, int first_token, int tokens,
                                                    uint32_t full) const {
@@ -86,8 +87,8 @@ class Producer {
     uint32_t destination = shared_ + Shape::kActivationsOffset +
                            at_.stage * Shape::kActivationBytes + rank_n_ * kPartM * 128;
 #pragma unroll
-    for (int box = 0; box < Shape::kStageK / 64; ++box) {
-      const int k = step * Shape::kStageK + box * 64;
+    for (int box = 0; box < Shape::kStageK / Shape::kBoxK; ++box) {
+      const int k = step * Shape::kStageK + box * Shape::kBoxK;
       if constexpr (Shape::kClusterN == 1) {
         ptx::tensor_load(destination, map, k, token, full, params_.activation_policy);
       } else {
@@ -129,25 +130,50 @@ class Consumer {
         block_bytes_(kSlices * params.slice_bytes),
         groups_per_block_(params.groups_per_block) {
     const int first_block = Shape::kSlicedK ? 0 : warpgroup * kBlocks;
-    const int k_block = Shape::kSlicedK ? warpgroup : 0;
+    const int part_k = Shape::kSlicedK ? warpgroup : 0;
     codes_ = shared + Shape::kWeightsOffset +
-             (k_block * Shape::kTileBlocks + first_block) * block_bytes_ +
+             (part_k * (Shape::kConsumerK / kBlockK) * Shape::kTileBlocks + first_block) *
+                 block_bytes_ +
              warp * params.slice_bytes + lane * 16;
     groups_ = codes_ - lane * 16 + Shape::kSliceCodeBytes + lane / 4 * kFormat.part_bytes;
-    activations_ =
-        shared + Shape::kActivationsOffset + k_block * (kBlockK / 64) * Shape::kActivationBoxBytes;
+    activations_ = shared + Shape::kActivationsOffset + part_k * 2 * Shape::kActivationBoxBytes;
   }
 
-  // A unit is 64 features x 64 input features: 16 fragment registers, four wgmma. While the tensor
-  // cores work on one unit the next is dequantised into the other set of registers; an even number
-  // of units a stage keeps that choice static, else ptxas serialises the MMAs.
   __device__ __forceinline__ void multiply(const Segment& segment, Accumulators& accumulators) {
-#pragma unroll
-    for (int b = 0; b < kBlocks; ++b) {
-#pragma unroll
-      for (int i = 0; i < Shape::kAccumulators; ++i) accumulators[b][i] = 0.f;
+    if constexpr (Types::kA == DataType::kS8 && !kPromotes) {
+      uint32_t sums[kBlocks][Shape::kAccumulators];
+      multiply_units(segment, sums);
+      for_each(accumulators, [&](float& sum, int b, int i) {
+        sum = static_cast<float>(static_cast<int>(sums[b][i]));
+      });
+    } else if constexpr (kPromotes) {
+      multiply_groups(segment, accumulators);
+    } else {
+      multiply_units(segment, accumulators);
     }
-    uint32_t fragments[2][16];
+  }
+
+ private:
+  using Dequantise = Dequantiser<Types>;
+  static constexpr GroupFormat kFormat = Dequantise::kFormat;
+  static constexpr bool kPromotes = Dequantise::kPromotes;
+  static constexpr int kWords = Dequantise::kWords;
+  static constexpr int kUnits = 2 * kBlocks;  // of a stage
+  // Units whose codes are loaded at the beginning of a stage: all, unless that takes more registers
+  // than the widest tiles have. The others' follow into the registers of those already dequantised.
+  static constexpr int kUnitsAhead = kUnits * kWords <= 4 ? kUnits : kUnits / 2;
+  static constexpr int kVectorBytes = 32 * 16;  // a 128-bit load of a warp
+  using Fragment = uint32_t[16];
+
+  // A unit is 64 features x 128 bytes of activations along K: 16 fragment registers, four wgmma.
+  // While the tensor cores work on one unit the next is dequantised into the other set of
+  // registers; an even number of units a stage keeps that choice static, else ptxas serialises the
+  // MMAs.
+  template <class Sum>
+  __device__ __forceinline__ void multiply_units(const Segment& segment,
+                                                 Sum (&sums)[kBlocks][Shape::kAccumulators]) {
+    for_each(sums, [](Sum& sum, int, int) { sum = 0; });
+    Fragment fragments[2];
     int held = -1;  // the stage that the MMAs in flight still read
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
       pipeline_.wait_full(at_);
@@ -163,25 +189,16 @@ class Consumer {
       for (int u = 0; u < kUnits; ++u) {
         const int b = u % kBlocks;
         const int half = u / kBlocks;
-        uint32_t (&fragment)[16] = fragments[u & 1];
         if (u == kBlocks) load_second_half(dequantise);
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          if (kFormat.half_groups == 0 && j == 2 && groups_per_block_ > 2) {
+          if (kHasGroups && kFormat.half_groups == 0 && j == 2 && groups_per_block_ > 2) {
             dequantise[b].load(groups(b, 2 * half + 1));
           }
           dequantise[b].select(j);
-          dequantise[b](codes[u] + kWords * j, fragment + 4 * j);
+          dequantise[b](codes[u] + kWords * j, fragments[u & 1] + 4 * j);
         }
-#pragma unroll
-        for (int i = 0; i < 16; ++i) cute::warpgroup_fence_operand(fragment[i]);
-        cute::warpgroup_arrive();
-#pragma unroll
-        for (int j = 0; j < 4; ++j) {
-          wgmma(fragment + 4 * j, activations + (half * Shape::kActivationBoxBytes + j * 32) / 16,
-                accumulators[b], std::make_index_sequence<Shape::kAccumulators>());
-        }
-        cute::warpgroup_commit_batch();
+        issue(fragments[u & 1], activations, half, sums[b], cute::SM90::GMMA::ScaleOut::One);
         if (u + kUnitsAhead < kUnits) load_codes(codes[u + kUnitsAhead], u + kUnitsAhead);
         // The unit before this one is done: its registers and, if it was the last of its stage,
         // the stage are free.
@@ -196,15 +213,69 @@ class Consumer {
     if (held >= 0) pipeline_.release(held, lane_);
   }
 
- private:
-  using Dequantise = Dequantiser<Types>;
-  static constexpr GroupFormat kFormat = Dequantise::kFormat;
-  static constexpr int kWords = Dequantise::kWords;
-  static constexpr int kUnits = 2 * kBlocks;  // of a stage
-  // Units whose codes are loaded at the beginning of a stage: all, unless that takes more registers
-  // than the widest tiles have. The others' follow into the registers of those already dequantised.
-  static constexpr int kUnitsAhead = kUnits * kWords <= 4 ? kUnits : kUnits / 2;
-  static constexpr int kVectorBytes = 32 * 16;  // a 128-bit load of a warp
+  // Activations of 8 bits with group scales: a unit has one for each feature, by which its sums are
+  // multiplied, in fp32, as they are added to those before. While the tensor cores work on one unit
+  // the next is dequantised; while sums are added, they work for the other warpgroup.
+  __device__ __forceinline__ void multiply_groups(const Segment& segment,
+                                                  Accumulators& accumulators) {
+    for_each(accumulators, [](float& sum, int, int) { sum = 0; });
+    if (segment.k_begin == segment.k_end) return;
+    std::conditional_t<Types::kA == DataType::kS8, uint32_t, float> sums[Shape::kAccumulators];
+    Fragment fragments[2];
+    Dequantise dequantise[2];
+    pipeline_.wait_full(at_);
+    dequantise_unit(dequantise[0], 0, fragments[0]);
+    for (int step = segment.k_begin; step < segment.k_end; ++step) {
+      const int stage = at_.stage;
+      const uint32_t activations = descriptor_low(activations_ + stage * Shape::kActivationBytes);
+#pragma unroll
+      for (int u = 0; u < kUnits; ++u) {
+        const int b = u % kBlocks;
+        issue(fragments[u & 1], activations, u / kBlocks, sums, cute::SM90::GMMA::ScaleOut::Zero);
+        if (u + 1 == kUnits) at_.advance();
+        if (u + 1 < kUnits || step + 1 < segment.k_end) {
+          if (u + 1 == kUnits) pipeline_.wait_full(at_);
+          dequantise_unit(dequantise[(u + 1) & 1], (u + 1) % kUnits, fragments[(u + 1) & 1]);
+        }
+        cute::warpgroup_wait<0>();
+#pragma unroll
+        for (int i = 0; i < Shape::kAccumulators; ++i) cute::warpgroup_fence_operand(sums[i]);
+        if (u + 1 == kUnits) pipeline_.release(stage, lane_);
+#pragma unroll
+        for (int i = 0; i < Shape::kAccumulators; ++i) {
+          accumulators[b][i] =
+              fmaf(dequantise[u & 1].scale(i / 2 % 2), to_float(sums[i]), accumulators[b][i]);
+        }
+      }
+    }
+  }
+
+  // A whole unit of the present stage, with its scales.
+  __device__ __forceinline__ void dequantise_unit(Dequantise& dequantise, int unit,
+                                                  Fragment& fragment) const {
+    dequantise.load(groups(unit % kBlocks, 0) + unit / kBlocks * half_bytes());
+    uint32_t codes[4 * kWords];
+    load_codes(codes, unit);
+#pragma unroll
+    for (int j = 0; j < 4; ++j) dequantise(codes + kWords * j, fragment + 4 * j);
+  }
+
+  // The four MMAs of a unit.
+  template <class Sum>
+  __device__ __forceinline__ void issue(Fragment& fragment, uint32_t activations, int half,
+                                        Sum (&sums)[Shape::kAccumulators],
+                                        cute::SM90::GMMA::ScaleOut first) const {
+#pragma unroll
+    for (int i = 0; i < 16; ++i) cute::warpgroup_fence_operand(fragment[i]);
+    cute::warpgroup_arrive();
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      wgmma(fragment + 4 * j, activations + (half * Shape::kActivationBoxBytes + j * 32) / 16,
+            sums, j == 0 ? first : cute::SM90::GMMA::ScaleOut::One,
+            std::make_index_sequence<Shape::kAccumulators>());
+    }
+    cute::warpgroup_commit_batch();
+  }
 
   // The shared-memory address of a part of the groups of block `b`.
   __device__ __forceinline__ uint32_t groups(int b, int part) const {
@@ -214,16 +285,22 @@ class Consumer {
 
   // The groups of the second 64 input features of all blocks, where they are others.
   __device__ __forceinline__ void load_second_half(Dequantise (&dequantise)[kBlocks]) const {
-    if (kFormat.half_groups == 0 && groups_per_block_ == 1) return;
+    if (!kHasGroups || (kFormat.half_groups == 0 && groups_per_block_ == 1)) return;
     const int part = kFormat.half_groups > 0 ? 1 : groups_per_block_ / 2;
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) dequantise[b].load(groups(b, part));
   }
 
+  // From the codes of a stage's first units to those of the second: in the same block, or in the
+  // next one along K.
+  __device__ __forceinline__ int half_bytes() const {
+    return Shape::kBoxK < kBlockK ? Shape::kSliceCodeBytes / 2
+                                  : Shape::kTileBlocks * block_bytes_;
+  }
+
   __device__ __forceinline__ void load_codes(uint32_t (&codes)[4 * kWords], int unit) const {
     const uint32_t first = codes_ + at_.stage * Shape::kWeightBytes +
-                           (unit % kBlocks) * block_bytes_ +
-                           (unit / kBlocks) * (Shape::kSliceCodeBytes / 2);
+                           (unit % kBlocks) * block_bytes_ + (unit / kBlocks) * half_bytes();
 #pragma unroll
     for (int v = 0; v < kWords; ++v) {
       const uint4 words = ptx::load_shared_v4(first + v * kVectorBytes);
@@ -234,18 +311,32 @@ class Consumer {
     }
   }
 
-  template <size_t... kIndex>
+  template <class Sum, size_t... kIndex>
   static __device__ __forceinline__ void wgmma(const uint32_t* a, uint32_t b,
-                                               float (&d)[sizeof...(kIndex)],
+                                               Sum (&d)[sizeof...(kIndex)],
+                                               cute::SM90::GMMA::ScaleOut scale,
                                                std::index_sequence<kIndex...>) {
-    Schedule::Mma::fma(a[0], a[1], a[2], a[3], uint64_t{kDescriptorHigh} << 32 | b, d[kIndex]...);
+    Schedule::Mma::fma(a[0], a[1], a[2], a[3], uint64_t{kDescriptorHigh} << 32 | b, d[kIndex]...,
+                       scale);
   }
+
+  template <class Sum, class Function>
+  static __device__ __forceinline__ void for_each(Sum (&sums)[kBlocks][Shape::kAccumulators],
+                                                  Function function) {
+#pragma unroll
+    for (int b = 0; b < kBlocks; ++b) {
+#pragma unroll
+      for (int i = 0; i < Shape::kAccumulators; ++i) function(sums[b][i], b, i);
+    }
+  }
+
+  static constexpr bool kHasGroups = kFormat.part_bytes > 0;
 
   const Pipeline<Shape> pipeline_;
   const int lane_;
   const int block_bytes_;
   const int groups_per_block_;  // along K
-  uint32_t codes_;         // shared-memory addresses in stage 0
+  uint32_t codes_;              // shared-memory addresses in stage 0
   uint32_t groups_;
   uint32_t activations_;
   typename Pipeline<Shape>::Position at_;

@@ -1,5 +1,5 @@
-// From sums to outputs, for the epilogues of all kernels: a feature's factor, a token's scale,
-// bias, rounding.
+// From sums to outputs, for the epilogues of all kernels: a feature's factor, a token's scale, bias,
+// rounding.
 #pragma once
 
 #include "machete/kernel/pair.cuh"
@@ -33,7 +33,11 @@ class OutputFeature {
   __device__ __forceinline__ OutputFeature(const ProductParams& params, uint2 row, int n)
       : factor_(ptx::as_float(row.y == params.layout_tag ? row.x : 0x7fffffff)) {
     if (params.bias != nullptr && n < params.n) {
-      bias_ = Pair<Types::kOut>::to_float(static_cast<const uint16_t*>(params.bias)[n]);
+      if constexpr (Types::kOut == DataType::kF32) {
+        bias_ = static_cast<const float*>(params.bias)[n];
+      } else {
+        bias_ = Pair<Types::kOut>::to_float(static_cast<const uint16_t*>(params.bias)[n]);
+      }
     }
   }
 
@@ -42,6 +46,17 @@ class OutputFeature {
                                                  const TokenScales<Types>& scales) const {
     return Pair<Types::kOut>::from_floats(fmaf(x * factor_, scales.first, bias_),
                                           fmaf(y * factor_, scales.second, bias_));
+  }
+
+  // The same for outputs in fp32, which go straight to memory: the lanes that hold eight features
+  // of a token fill a sector.
+  __device__ __forceinline__ void store(const ProductParams& params, int n, int token, float x,
+                                        float y, const TokenScales<Types>& scales) const {
+    static_assert(Types::kOut == DataType::kF32);
+    if (n >= params.n) return;
+    float* out = static_cast<float*>(params.out) + int64_t{token} * params.ldo + n;
+    if (token < params.m) out[0] = fmaf(x * factor_, scales.first, bias_);
+    if (token + 1 < params.m) out[params.ldo] = fmaf(y * factor_, scales.second, bias_);
   }
 
  private:

@@ -31,6 +31,8 @@ struct TileParams {
 struct ProductParams {
   int m;  // tokens
   int n;  // output features
+  void* out;  // [m, n], ldo elements a row
+  int64_t ldo;
   const uint8_t* blocks;
   const RowEntry* rows;
   int n_blocks;
@@ -59,8 +61,6 @@ struct GemmParams : ProductParams {
 
 struct StreamingParams : ProductParams {
   StreamingTiles tiles;
-  uint8_t* out;  // [m, n], ldo elements of 16 bits a row
-  int64_t ldo;
 };
 
 }  // namespace machete

@@ -30,15 +30,19 @@ struct KernelShape {
   static constexpr int kConsumerRegisters = kConsumers == 3 ? 152 : 232;
 
   // ---- a stage of the pipeline
-  static constexpr int kStageBlocksK = kSlicedK ? 2 : 1;
-  static constexpr int kStageK = kBlockK * kStageBlocksK;
-  // The activations of 64 input features, rows of 128 bytes in the 128-byte swizzle.
+  // A consumer multiplies units of 128 bytes of activations along K, two of them a stage.
+  static constexpr int kBoxK = 128 / (info(Types::kA).bits / 8);
+  static constexpr int kConsumerK = 2 * kBoxK;
+  static constexpr int kStageK = kConsumerK * (kSlicedK ? 2 : 1);
+  static constexpr int kStageBlocksK = kStageK / kBlockK;
+  // Rows of 128 bytes in the 128-byte swizzle.
   static constexpr int kActivationBoxBytes = kTileM * 128;
-  static constexpr int kActivationBytes = kActivationBoxBytes * kStageK / 64;
+  static constexpr int kActivationBytes = kActivationBoxBytes * (kStageK / kBoxK);
   static constexpr int kSliceCodeBytes = code_bytes_per_slice(info(Types::kB).bits);
   static constexpr GroupFormat kFormat = group_format(Types::kGroupScale, Types::kGroupZeropoint);
   static constexpr int kMaxSliceBytes =
-      kSliceCodeBytes + group_parts(kFormat, kMaxGroupsPerBlock) * part_bytes_per_slice(kFormat);
+      kSliceCodeBytes + group_parts(kFormat, max_groups_per_block(info(Types::kA).bits)) *
+                            part_bytes_per_slice(kFormat);
   static constexpr int kMaxBlockBytes = kSlices * kMaxSliceBytes;
   // Blocks that lie next to each other in memory are copied together.
   static constexpr int kCopyBlocks = kTileBlocks == 3             ? 1

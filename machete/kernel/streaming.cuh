@@ -5,6 +5,8 @@
 // mma.sync, whose A fragments are the same as wgmma's: a warp can work on 16 features by itself.
 #pragma once
 
+#include <type_traits>
+
 #include "machete/kernel/dequantise.cuh"
 #include "machete/kernel/output.cuh"
 #include "machete/kernel/params.h"
@@ -58,7 +60,7 @@ class StreamingWalk {
 // activations: only the latter may depend on the kernel before this one in the stream. The copies
 // of a stage are requested by a lane each: one thread that requests all of them in turn, with the
 // arithmetic that takes, is slower than the memory.
-template <int kTileM>
+template <int kTileM, int kBoxK>
 class StreamingProducer {
  public:
   __device__ __forceinline__ StreamingProducer(const StreamingParams& params,
@@ -94,14 +96,14 @@ class StreamingProducer {
     });
   }
 
-  // A box is 64 input features of the tokens.
+  // A box is kBoxK input features of the tokens: 128 bytes of each.
   __device__ __forceinline__ void load_activations(const CUtensorMap& activations) {
     walk_.template for_each_pass<kTileM>([&](int, const StreamingPass& pass) {
-      int k = walk_.k_begin * kBlockK + lane_ * 64;
+      int k = walk_.k_begin * kBlockK + lane_ * kBoxK;
 #pragma unroll 1
       for (int end = k + walk_.k_blocks * kBlockK; k < end; k += kBlockK) {
         const uint32_t full = wait_stage(memory_.activation_bytes);
-        if (lane_ < kBlockK / 64) {
+        if (lane_ < kBlockK / kBoxK) {
           ptx::tensor_load(shared_ + stage_ * memory_.activation_bytes + lane_ * kTileM * 128,
                            &activations, k, pass.first_token, full, params_.activation_policy);
         }
@@ -188,7 +190,9 @@ class StreamingConsumer {
   using Dequantise = Dequantiser<Types>;
   static constexpr GroupFormat kFormat = Dequantise::kFormat;
   static constexpr int kWords = Dequantise::kWords;
-  using Accumulators = float[kFragments][4];  // [slice][token tile]
+  static constexpr int kParts = info(Types::kA).bits / 8;  // of a K block
+  using Accumulators = float[kFragments][4];               // [slice][token tile]
+  using Sum = std::conditional_t<Types::kA == DataType::kS8, uint32_t, float>;
 
   // A pass may end before its last warps' slices do.
   __device__ __forceinline__ const RowEntry* row(const StreamingPass& pass, int s) const {
@@ -216,6 +220,7 @@ class StreamingConsumer {
   // This warp's K blocks up to `end`, counted over all passes.
   __device__ __forceinline__ void multiply(int end, Accumulators& accumulators) {
     const uint32_t full = shared_ + memory_.barriers;
+    Sum sums[kFragments][4] = {};
     for (; step_ < end; step_ += params_.tiles.warps_k) {
       ptx::mbarrier_wait(full + stage_ * 8, parity_);
       const uint32_t codes = shared_ + memory_.weights + stage_ * memory_.weight_bytes +
@@ -223,13 +228,13 @@ class StreamingConsumer {
       const uint32_t activations = shared_ + stage_ * memory_.activation_bytes;
       Dequantise dequantise[kWarpSlices];
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        if (kFormat.half_groups > 0 || half == 0) {
-          load_groups(codes, half, dequantise);
+      for (int part = 0; part < kParts; ++part) {
+        if (kFormat.half_groups > 0 || part == 0) {
+          load_groups(codes, part, dequantise);
         } else if (params_.groups_per_block > 1) {
           load_groups(codes, params_.groups_per_block / 2, dequantise);
         }
-        multiply_half(codes, half, activations + half * kTileM * 128, dequantise, accumulators);
+        multiply_part(codes, part, activations + part * kTileM * 128, dequantise, sums);
       }
       __syncwarp();
       if (lane_ == 0) ptx::mbarrier_arrive(full + (params_.tiles.stages + stage_) * 8);
@@ -238,6 +243,31 @@ class StreamingConsumer {
         stage_ -= params_.tiles.stages;
         parity_ ^= 1;
       }
+      if constexpr (Dequantise::kPromotes) {
+        for_each_sum([&](int i, int j) {
+          accumulators[i][j] = fmaf(dequantise[i / kTokenTiles].scale(j / 2), to_float(sums[i][j]),
+                                    accumulators[i][j]);
+          sums[i][j] = 0;
+        });
+      }
+    }
+    if constexpr (!Dequantise::kPromotes) {
+      for_each_sum([&](int i, int j) {
+        if constexpr (Types::kA == DataType::kS8) {
+          accumulators[i][j] = static_cast<float>(static_cast<int>(sums[i][j]));
+        } else {
+          accumulators[i][j] = sums[i][j];
+        }
+      });
+    }
+  }
+
+  template <class Function>
+  static __device__ __forceinline__ void for_each_sum(Function function) {
+#pragma unroll
+    for (int i = 0; i < kFragments; ++i) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) function(i, j);
     }
   }
 
@@ -251,11 +281,11 @@ class StreamingConsumer {
     }
   }
 
-  // 64 input features: four k16 steps.
-  __device__ __forceinline__ void multiply_half(
-      uint32_t slice, int half, uint32_t activations, Dequantise (&dequantise)[kWarpSlices],
-      Accumulators& accumulators) const {
-    const uint32_t codes = slice + half * (kCodesBytes / 2);
+  // 128 bytes of activations along K: four steps.
+  __device__ __forceinline__ void multiply_part(uint32_t slice, int part, uint32_t activations,
+                                                Dequantise (&dequantise)[kWarpSlices],
+                                                Sum (&sums)[kFragments][4]) const {
+    const uint32_t codes = slice + part * (kCodesBytes / kParts);
     uint32_t words[kWarpSlices][4 * kWords];
 #pragma unroll
     for (int s = 0; s < kWarpSlices; ++s) {
@@ -273,8 +303,8 @@ class StreamingConsumer {
     load_activations(activations, b);
 #pragma unroll
     for (int step = 0; step < 4; ++step) {
-      if (kFormat.half_groups == 0 && step == 2 && params_.groups_per_block > 2) {
-        load_groups(slice, 2 * half + 1, dequantise);
+      if (kFormat.half_groups == 0 && kParts == 2 && step == 2 && params_.groups_per_block > 2) {
+        load_groups(slice, 2 * part + 1, dequantise);
       }
 #pragma unroll
       for (int s = 0; s < kWarpSlices; ++s) {
@@ -283,13 +313,13 @@ class StreamingConsumer {
         dequantise[s](words[s] + step * kWords, a);
 #pragma unroll
         for (int m = 0; m < kTokenTiles; ++m) {
-          ptx::Mma<Types::kA>::m16n8k16(accumulators[s * kTokenTiles + m], a, b[step][m]);
+          ptx::Mma<Types::kA>::multiply(sums[s * kTokenTiles + m], a, b[step][m]);
         }
       }
     }
   }
 
-  // B fragments of four k16 steps, out of the 128-byte swizzle; ldmatrix loads four 8x8 matrices:
+  // B fragments of four steps, out of the 128-byte swizzle; ldmatrix loads four 8x8 matrices:
   // one step of 16 tokens, or two steps of 8.
   __device__ __forceinline__ void load_activations(uint32_t address,
                                                    uint32_t (&b)[4][kTokenTiles][2]) const {
@@ -371,18 +401,24 @@ class StreamingConsumer {
       const int s = i / kTokenTiles;
       const int slice = pass.begin + warp_n_ * kWarpSlices + s;
       if (!is_mine(i) || owner(i) != rank_ || slice >= pass.end) continue;
-      const int64_t token = pass.first_token + i % kTokenTiles * 8 + lane_ / 4;
-      const TokenScales<Types> scales(
-          params_, pass.first_token + i % kTokenTiles * 8 + lane_ % 4 * 2);
+      const int first_token = pass.first_token + i % kTokenTiles * 8;
+      const TokenScales<Types> scales(params_, first_token + lane_ % 4 * 2);
 #pragma unroll
       for (int upper = 0; upper < 2; ++upper) {
-        const OutputFeature<Types> feature(params_, rows[s][upper],
-                                           slice * kSliceN + upper * 8 + lane_ / 4);
-        const uint32_t packed = ptx::transpose_8x8(
-            feature(accumulators[i][2 * upper], accumulators[i][2 * upper + 1], scales));
-        const int n = slice * kSliceN + upper * 8 + lane_ % 4 * 2;
-        if (token < params_.m && n < params_.n) {
-          *reinterpret_cast<uint32_t*>(params_.out + (token * params_.ldo + n) * 2) = packed;
+        const int first_n = slice * kSliceN + upper * 8;
+        const OutputFeature<Types> feature(params_, rows[s][upper], first_n + lane_ / 4);
+        const float x = accumulators[i][2 * upper];
+        const float y = accumulators[i][2 * upper + 1];
+        if constexpr (Types::kOut == DataType::kF32) {
+          feature.store(params_, first_n + lane_ / 4, first_token + lane_ % 4 * 2, x, y, scales);
+        } else {
+          const uint32_t packed = ptx::transpose_8x8(feature(x, y, scales));
+          const int64_t token = first_token + lane_ / 4;
+          const int n = first_n + lane_ % 4 * 2;
+          if (token < params_.m && n < params_.n) {
+            uint16_t* out = static_cast<uint16_t*>(params_.out) + token * params_.ldo + n;
+            *reinterpret_cast<uint32_t*>(out) = packed;
+          }
         }
       }
     }
@@ -412,6 +448,9 @@ class StreamingConsumer {
   uint32_t parity_ = 0;
 };
 
+template <class Types>
+constexpr int kActivationBits = info(Types::kA).bits;
+
 template <class Types, class Schedule>
 __global__ void __launch_bounds__(kMaxStreamingThreads, 1)
     streaming(const __grid_constant__ CUtensorMap activations,
@@ -421,7 +460,7 @@ __global__ void __launch_bounds__(kMaxStreamingThreads, 1)
   const uint32_t shared = ptx::shared_address(shared_memory);
   const StreamingTiles& tiles = params.tiles;
   const StreamingMemory memory =
-      streaming_memory(kTileM, params.slice_bytes, tiles.warps_n, tiles.warps_k, tiles.stages);
+      streaming_memory(kTileM, kActivationBits<Types>, params.slice_bytes, tiles.warps_n, tiles.warps_k, tiles.stages);
   const StreamingWalk walk(params);
   const int warp = threadIdx.x / 32;
   const int lane = threadIdx.x % 32;
@@ -445,7 +484,7 @@ __global__ void __launch_bounds__(kMaxStreamingThreads, 1)
     StreamingConsumer<Types, kTileM>(params, walk, memory, shared, warp, lane).run();
     return;
   }
-  StreamingProducer<kTileM> produce(params, walk, memory, shared, lane);
+  StreamingProducer<kTileM, 1024 / kActivationBits<Types>> produce(params, walk, memory, shared, lane);
   if (producer == 0) {
     produce.load_weights();
   } else {

@@ -41,12 +41,12 @@ struct StreamingMemory {
   int total;
 };
 
-MACHETE_HOST_DEVICE constexpr StreamingMemory streaming_memory(int tile_m, int slice_bytes,
-                                                               int warps_n, int warps_k,
-                                                               int stages) {
+MACHETE_HOST_DEVICE constexpr StreamingMemory streaming_memory(int tile_m, int a_bits,
+                                                               int slice_bytes, int warps_n,
+                                                               int warps_k, int stages) {
   const int fragments = kWarpSlices * (tile_m / 8);  // that a warp accumulates
   StreamingMemory memory = {};
-  memory.activation_bytes = tile_m * kBlockK * 2;
+  memory.activation_bytes = tile_m * kBlockK * a_bits / 8;
   memory.weight_bytes = warps_n * kWarpSlices * slice_bytes;
   memory.weights = stages * memory.activation_bytes;
   memory.partials = memory.weights + stages * memory.weight_bytes;

@@ -12,6 +12,7 @@ KernelEntry make_kernel_entry(const char* name) {
   entry.name = name;
   entry.function = reinterpret_cast<const void*>(&streaming<Types, Schedule>);
   entry.schedule = KernelSchedule::kStreaming;
+  entry.a_bits = info(Types::kA).bits;
   entry.threads = kMaxStreamingThreads;
   entry.shared_bytes = kMaxStreamingBytes;
   entry.tile_n = Schedule::kTileN;

@@ -25,7 +25,9 @@ struct MmArgs {
   const KernelEntry* schedule;   // null: by heuristic
   ScheduleList schedules;        // of the family
   const int* resident_clusters;  // for each of them
+  void* const* functions;        // CUfunction of each of them
   void* encode_tensor_map;       // cuTensorMapEncodeTiled
+  void* launch_kernel;           // cuLaunchKernelEx
   bool dependent_launch;         // programmatic
   cudaStream_t stream;
 };

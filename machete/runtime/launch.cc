@@ -9,20 +9,29 @@
 namespace machete {
 namespace {
 
-// A row-major [rows, columns] matrix of 16-bit floats, in boxes of 64 columns in the 128-byte
-// swizzle.
+CUtensorMapDataType tensor_map_type(DataType type) {
+  switch (type) {
+    case DataType::kBF16:
+      return CU_TENSOR_MAP_DATA_TYPE_BFLOAT16;
+    case DataType::kF16:
+      return CU_TENSOR_MAP_DATA_TYPE_FLOAT16;
+    default:
+      return CU_TENSOR_MAP_DATA_TYPE_UINT8;
+  }
+}
+
+// A row-major [rows, columns] matrix, in boxes of 128 bytes of columns in the 128-byte swizzle.
 Status encode(void* encode_tensor_map, DataType type, const char* name, const void* data,
               int64_t rows, int64_t columns, int64_t stride, int box_rows,
               CUtensorMapL2promotion promotion, CUtensorMap* map) {
   const cuuint64_t sizes[2] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
-  const cuuint64_t strides[1] = {static_cast<cuuint64_t>(stride) * 2};
-  const cuuint32_t box[2] = {64, static_cast<cuuint32_t>(box_rows)};
+  const cuuint64_t strides[1] = {static_cast<cuuint64_t>(stride * info(type).bits / 8)};
+  const cuuint32_t box[2] = {static_cast<cuuint32_t>(1024 / info(type).bits),
+                             static_cast<cuuint32_t>(box_rows)};
   const cuuint32_t element_strides[2] = {1, 1};
   const auto function = reinterpret_cast<decltype(&cuTensorMapEncodeTiled)>(encode_tensor_map);
   const CUresult result = function(
-      map,
-      type == DataType::kBF16 ? CU_TENSOR_MAP_DATA_TYPE_BFLOAT16 : CU_TENSOR_MAP_DATA_TYPE_FLOAT16,
-      2, const_cast<void*>(data), sizes, strides, box, element_strides,
+      map, tensor_map_type(type), 2, const_cast<void*>(data), sizes, strides, box, element_strides,
       CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, promotion,
       CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (result == CUDA_SUCCESS) return Status();
@@ -32,10 +41,11 @@ Status encode(void* encode_tensor_map, DataType type, const char* name, const vo
                          static_cast<long long>(stride), result);
 }
 
-int resident_clusters(const KernelEntry& kernel, const MmArgs& args) {
+// Which of the family's schedules it is.
+int index_of(const KernelEntry& kernel, const MmArgs& args) {
   int index = 0;
   while (args.schedules.entries[index] != &kernel) ++index;
-  return args.resident_clusters[index];
+  return index;
 }
 
 ProductParams product_params(const MmArgs& args, int64_t tiles_m) {
@@ -45,6 +55,8 @@ ProductParams product_params(const MmArgs& args, int64_t tiles_m) {
   ProductParams params = {};
   params.m = static_cast<int>(args.M);
   params.n = static_cast<int>(args.N);
+  params.out = args.tensors.out;
+  params.ldo = args.tensors.ldo;
   params.blocks = packed + layout.blocks_offset;
   params.rows = reinterpret_cast<const RowEntry*>(packed + layout.rows_offset);
   params.n_blocks = layout.n_blocks;
@@ -66,25 +78,33 @@ Status encode_activations(const MmArgs& args, int box_m, CUtensorMap* map) {
                 args.tensors.lda, box_m, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, map);
 }
 
+// By the driver: in every launch the runtime looks the function up again.
 Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, int clusters, int threads,
                        int shared_bytes, void** parameters) {
   const unsigned cluster = kernel.cluster_n * kernel.cluster_k;
-  cudaLaunchAttribute attributes[2] = {};
-  attributes[0].id = cudaLaunchAttributeClusterDimension;
-  attributes[0].val.clusterDim = {cluster, 1, 1};
-  attributes[1].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attributes[1].val.programmaticStreamSerializationAllowed = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = dim3(clusters * cluster);
-  config.blockDim = dim3(threads);
-  config.dynamicSmemBytes = shared_bytes;
-  config.stream = args.stream;
+  CUlaunchAttribute attributes[2] = {};
+  attributes[0].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
+  attributes[0].value.clusterDim = {cluster, 1, 1};
+  attributes[1].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  attributes[1].value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchConfig config = {};
+  config.gridDimX = clusters * cluster;
+  config.gridDimY = 1;
+  config.gridDimZ = 1;
+  config.blockDimX = threads;
+  config.blockDimY = 1;
+  config.blockDimZ = 1;
+  config.sharedMemBytes = shared_bytes;
+  config.hStream = args.stream;
   config.attrs = attributes;
   config.numAttrs = args.dependent_launch ? 2 : 1;
-  const cudaError_t error = cudaLaunchKernelExC(&config, kernel.function, parameters);
-  if (error == cudaSuccess) return Status();
+  const CUresult result = reinterpret_cast<decltype(&cuLaunchKernelEx)>(args.launch_kernel)(
+      &config, static_cast<CUfunction>(args.functions[index_of(kernel, args)]), parameters,
+      nullptr);
+  if (result == CUDA_SUCCESS) return Status();
+  // Errors have the same numbers in driver and runtime.
   return Status::failure(StatusCode::kCudaError, "launching schedule %s: %s", kernel.name,
-                         cudaGetErrorString(error));
+                         cudaGetErrorString(static_cast<cudaError_t>(result)));
 }
 
 Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resident) {
@@ -101,14 +121,12 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
                            static_cast<long long>(args.K), static_cast<long long>(steps),
                            kernel.name, INT32_MAX);
   }
-  params.out = static_cast<uint8_t*>(tensors.out);
-  params.ldo = tensors.ldo;
   CUtensorMap activations;
   Status status = encode_activations(args, kernel.tile_m, &activations);
   if (!status.ok()) return status;
   const StreamingTiles& tiles = params.tiles;
-  const StreamingMemory memory = streaming_memory(kernel.tile_m, params.slice_bytes, tiles.warps_n,
-                                                  tiles.warps_k, tiles.stages);
+  const StreamingMemory memory = streaming_memory(kernel.tile_m, kernel.a_bits, params.slice_bytes,
+                                                  tiles.warps_n, tiles.warps_k, tiles.stages);
   void* parameters[] = {&activations, &params};
   return launch_clusters(kernel, args, tiles.pairs,
                          (tiles.warps_n * tiles.warps_k + kStreamingProducers) * 32, memory.total,
@@ -143,14 +161,16 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
   const int64_t tokens = ceil_div(args.M, 8) * 8;
   const int rest = static_cast<int>(tokens % part);
   ActivationMaps activations = {};
-  CUtensorMap output;
+  CUtensorMap output = {};  // outputs in fp32 are stored without one
   Status status;
   if (tokens >= part) status = encode_activations(args, part, &activations.whole);
   if (status.ok() && rest > 0) status = encode_activations(args, rest, &activations.rest);
   if (!status.ok()) return status;
-  status = encode(args.encode_tensor_map, args.desc->types.out, "out", tensors.out, args.M, args.N,
-                  tensors.ldo, kernel.store_m, CU_TENSOR_MAP_L2_PROMOTION_NONE, &output);
-  if (!status.ok()) return status;
+  if (args.desc->types.out != DataType::kF32) {
+    status = encode(args.encode_tensor_map, args.desc->types.out, "out", tensors.out, args.M,
+                    args.N, tensors.ldo, kernel.store_m, CU_TENSOR_MAP_L2_PROMOTION_NONE, &output);
+    if (!status.ok()) return status;
+  }
   void* parameters[] = {&activations, &output, &params};
   return launch_clusters(kernel, args, params.tiles.clusters, kernel.threads, kernel.shared_bytes,
                          parameters);
@@ -159,7 +179,7 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
 }  // namespace
 
 Status launch(const KernelEntry& kernel, const MmArgs& args) {
-  const int resident = resident_clusters(kernel, args);
+  const int resident = args.resident_clusters[index_of(kernel, args)];
   if (resident == 0) {
     return Status::failure(StatusCode::kUnsupported,
                            "schedule %s does not fit on this device: a cluster needs %d x %d CTAs "

@@ -1,4 +1,5 @@
 // The public API over whatever families are linked in.
+#include <cuda.h>
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -181,16 +182,24 @@ Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* p
                            "device %d has compute capability %d.%d; these kernels are for 9.0",
                            made.device_, major, minor);
   }
-  cudaDriverEntryPointQueryResult found;
-  status = cuda_status(
-      "cuTensorMapEncodeTiled",
-      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &made.encode_tensor_map_, 12000,
-                                       cudaEnableDefault, &found));
-  if (!status.ok()) return status;
+  for (const auto& [name, function] :
+       {std::pair("cuTensorMapEncodeTiled", &made.encode_tensor_map_),
+        std::pair("cuLaunchKernelEx", &made.launch_kernel_),
+        std::pair("cuCtxGetCurrent", &made.get_context_)}) {
+    cudaDriverEntryPointQueryResult found;
+    status = cuda_status(
+        name, cudaGetDriverEntryPointByVersion(name, function, 12000, cudaEnableDefault, &found));
+    if (!status.ok()) return status;
+  }
   for (int i = 0; i < schedules.count; ++i) {
     if (made.schedule_ >= 0 && made.schedule_ != i) continue;
-    status = count_resident(*schedules.entries[i], multiprocessors, &made.resident_clusters_[i]);
+    const KernelEntry& kernel = *schedules.entries[i];
+    status = count_resident(kernel, multiprocessors, &made.resident_clusters_[i]);
     if (!status.ok()) return status;
+    cudaFunction_t function = nullptr;
+    status = cuda_status("cudaGetFuncBySymbol", cudaGetFuncBySymbol(&function, kernel.function));
+    if (!status.ok()) return status;
+    made.functions_[i] = function;
   }
   *plan = made;
   return Status();
@@ -235,6 +244,13 @@ Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
                            "the current device is %d; the plan was made for device %d", device,
                            device_);
   }
+  // A thread of which this is the first use of CUDA has none; the driver's functions want one.
+  CUcontext context = nullptr;
+  reinterpret_cast<decltype(&cuCtxGetCurrent)>(get_context_)(&context);
+  if (context == nullptr) {
+    status = cuda_status("cudaSetDevice", cudaSetDevice(device_));
+    if (!status.ok()) return status;
+  }
   const ScheduleList schedules = family_->supported_schedules_dispatch();
   MmArgs mm = {};
   mm.M = args.m;
@@ -245,7 +261,9 @@ Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
   mm.schedule = schedule_ >= 0 ? schedules.entries[schedule_] : nullptr;
   mm.schedules = schedules;
   mm.resident_clusters = resident_clusters_;
+  mm.functions = functions_;
   mm.encode_tensor_map = encode_tensor_map_;
+  mm.launch_kernel = launch_kernel_;
   mm.dependent_launch = dependent_launch_;
   mm.stream = stream;
   return family_->mm_dispatch(mm);

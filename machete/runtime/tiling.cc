@@ -10,7 +10,7 @@ namespace {
 // whole, shared and evenly split; what handing over costs, to the larger table of docs/tuning.md.
 constexpr double kIngest = 38e3;         // bytes of weights and activations an SM takes in
 constexpr double kStream = 2.7e6;        // bytes of weights the device streams
-constexpr double kMultiply = 5.5e6;      // floating-point operations of an SM
+constexpr double kMultiply = 5.5e6;      // operations of an SM on 16-bit activations
 constexpr double kHandOver = 2;          // of partial sums: flags and latency
 constexpr double kStraddle = 1;          // shares that do not line up with the tiles
 constexpr double kHandOverBytes = 90e3;  // bytes of partial sums handed over, by each helper
@@ -26,7 +26,8 @@ constexpr int kMaxWarpsK = 4;
 struct StepTime {
   StepTime(const KernelEntry& kernel, int tiles_m)
       : alone(std::max(kernel.stage_bytes / kIngest,
-                       2.0 * kernel.tile_n * kernel.tile_m * kernel.stage_k / kMultiply)),
+                       2.0 * kernel.tile_n * kernel.tile_m * kernel.stage_k * (kernel.a_bits / 16.0) /
+                           kMultiply)),
         // More tiles along M find the weights in L2.
         streamed(tiles_m > 2 ? 0 : double(kernel.code_bytes) * kernel.cluster_n / kStream) {}
 

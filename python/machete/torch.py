@@ -63,13 +63,15 @@ def _mm(
     token_scales: torch.Tensor | None = None,
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
+    out: torch.Tensor
     try:
-        return _native.mm(problem, a, packed, token_scales, bias)
+        out = _native.mm(problem, a, packed, token_scales, bias)
     except ValueError:
         if a.dim() != 2 or _can_be_read(a):
             raise
         a = a.clone(memory_format=torch.contiguous_format)
-        return _native.mm(problem, a, packed, token_scales, bias)
+        out = _native.mm(problem, a, packed, token_scales, bias)
+    return out
 
 
 def _mm_fake(

@@ -55,7 +55,7 @@ struct Layer {
 };
 
 // A schedule whose tiles leave a partial wave on these layers, so that CTAs share tiles.
-constexpr const char* kStreamK = "128x64_1x1x1_Coop_Tma_StreamK";
+constexpr const char* kStreamK = "128x128_1x1x1_Coop_Tma_StreamK";
 // One of the other kernel.
 constexpr const char* kStreaming = "224x8_1x1x2_Stream_NoSmem_Persistent";
 

@@ -149,7 +149,7 @@ def make_parser() -> argparse.ArgumentParser:
     shapes.add_argument("--layers", type=listed_or_none(layer), default=LLAMA_LAYERS, help="NxK")
     shapes.add_argument("--tokens", type=listed(positive), default=TOKENS, help="values of M")
     shapes.add_argument(
-        "--a", type=listed(one_of(*report.TOLERANCES)), default="bf16", help="bf16, f16"
+        "--a", type=listed(one_of(*report.TOLERANCES)), default="bf16", help=", ".join(report.TOLERANCES)
     )
     shapes.add_argument(
         "--b", type=listed(one_of(*report.FORMATS)), default="u4b8", help=", ".join(report.FORMATS)
@@ -207,10 +207,10 @@ def time_all(options: argparse.Namespace, libraries: Sequence[KernelLibrary]) ->
     rows: list[report.Row] = []
     for n, k in options.layers:
         for a, b in itertools.product(options.a, options.b):
-            schedules = options.schedules.split(",")
-            if options.schedules == "all":
-                schedules = ["", *libraries[0].schedules(a, b)]
             for group in report.FORMATS[b] or options.groups:
+                schedules = options.schedules.split(",")
+                if options.schedules == "all":
+                    schedules = ["", *libraries[0].schedules(a, b, group)]
                 started = time.monotonic()
                 rows += timing.time_layer(
                     providers.Weights(n, k, a, b, group),

@@ -13,7 +13,12 @@ from typing import Any, Protocol
 
 import torch
 
-DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16}
+DTYPES = {
+    "bf16": torch.bfloat16,
+    "f16": torch.float16,
+    "e4m3": torch.float8_e4m3fn,
+    "s8": torch.int8,
+}
 FLOAT4 = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 
 
@@ -59,11 +64,7 @@ class KernelLibrary:
         run = (*(pointer,) * 4, size, *(pointer,) * 3, size, pointer)
         for name, result, arguments in (
             ("schedules", number, (text, text, text, ctypes.POINTER(text), number)),
-            (
-                "open",
-                text,
-                (text, text, text, size, size, size, text, number, ctypes.POINTER(pointer)),
-            ),
+            ("open", text, (text, text, text, size, size, size, text, number, ctypes.POINTER(pointer))),
             ("packed_size", size, (pointer,)),
             ("workspace_size", size, (pointer, size)),
             ("schedule", text, (pointer, size)),
@@ -90,16 +91,31 @@ class KernelLibrary:
         if message is not None:
             raise KernelLibraryError(f"{self.name}: {name}: {message.decode()}")
 
-    def schedules(self, a: str, b: str) -> list[str]:
+    def schedules(self, a: str, b: str, group: int) -> list[str]:
         """All schedules for activations of a type and weights of a format."""
         names = (ctypes.c_char_p * 64)()
-        count = self.call("schedules", *encoded_types(a, b), names, 64)
+        count = self.call("schedules", *encoded_types(a, b, group), names, 64)
         return [name.decode() for name in names[:count] if name]
 
 
-def encoded_types(a: str, b: str) -> tuple[bytes, bytes, bytes]:
+def out_dtype(a: str) -> torch.dtype:
+    """The type of the output that goes with activations."""
+    return DTYPES[a] if DTYPES[a].itemsize == 2 else torch.bfloat16
+
+
+def random_activations(a: str, m: int, k: int) -> torch.Tensor:
+    """Activations of m tokens."""
+    if a == "s8":
+        return torch.randint(-127, 128, (m, k), dtype=torch.int8, device="cuda")
+    return torch.randn(m, k, device="cuda").to(DTYPES[a])
+
+
+def encoded_types(a: str, b: str, group: int) -> tuple[bytes, bytes, bytes]:
     """Types of activations, weights and group scales, for c_api.cc."""
-    return a.encode(), FORMATS[b].type.encode(), (FORMATS[b].scale or a).encode()
+    scale = FORMATS[b].scale or a
+    if DTYPES[a].itemsize == 1:  # one scale of a feature is the channel's
+        scale = "void" if group < 0 else "bf16"
+    return a.encode(), FORMATS[b].type.encode(), scale.encode()
 
 
 class Weights:
@@ -117,6 +133,11 @@ class Weights:
         groups = (k // self.group_size, n)
         scales = (torch.rand(groups, device="cuda") + 0.5) * 0.01
         self.zeros = None
+        self.channel_scales = None
+        if DTYPES[a].itemsize == 1:
+            self.channel_scales = torch.rand(n, device="cuda") + 0.5
+            if group < 0:
+                scales = torch.ones_like(scales)
         if self.format.scale == "ue8m0":
             self.scales = torch.randint(115, 125, groups, dtype=torch.uint8, device="cuda")
             self._scale_values = torch.exp2(self.scales.float() - 127)
@@ -124,10 +145,15 @@ class Weights:
             self.scales = scales.to(torch.float8_e4m3fn)
             self._scale_values = self.scales.float()
         else:
-            self.scales = scales.to(DTYPES[a])
+            self.scales = scales.to(out_dtype(a))
             self._scale_values = self.scales.float()
         if self.format.type in ("u4", "u8"):
             self.zeros = torch.randint(0, 1 << self.bits, groups, device="cuda").to(DTYPES[a])
+
+    @property
+    def has_channel_scales_alone(self) -> bool:
+        """Whether there are no group scales."""
+        return self.channel_scales is not None and self.group < 0
 
     def dequantised(self) -> torch.Tensor:
         """The weights in float32, n x k."""
@@ -147,7 +173,14 @@ class Weights:
         elif self.format.type in ("u4b8", "u8b128"):
             groups -= 1 << self.bits - 1
         groups *= self._scale_values.t().unsqueeze(-1)
+        if self.channel_scales is not None:
+            weights *= self.channel_scales.unsqueeze(-1)
         return weights
+
+
+def address(tensor: torch.Tensor | None) -> int | None:
+    """Where a tensor's elements are, if there is one."""
+    return None if tensor is None else tensor.data_ptr()
 
 
 def copies(weights: torch.Tensor) -> list[torch.Tensor]:
@@ -170,9 +203,14 @@ class Layer:
             "prepack",
             plan,
             weights.codes.data_ptr(),
-            weights.scales.data_ptr(),
-            None if weights.zeros is None else weights.zeros.data_ptr(),
-            None,
+            *map(
+                address,
+                (
+                    None if weights.has_channel_scales_alone else weights.scales,
+                    weights.zeros,
+                    weights.channel_scales,
+                ),
+            ),
             packed.data_ptr(),
             torch.cuda.current_stream().cuda_stream,
         )
@@ -185,7 +223,7 @@ class Layer:
             handle = ctypes.c_void_p()
             self.api.do(
                 "open",
-                *encoded_types(self.weights.a, self.weights.b),
+                *encoded_types(self.weights.a, self.weights.b, self.weights.group),
                 self.weights.n,
                 self.weights.k,
                 self.weights.group_size,
@@ -200,20 +238,33 @@ class Layer:
         """The heuristic's schedule."""
         return str(self.api.call("schedule", self.plan(""), m).decode())
 
-    def runner(self, a: torch.Tensor, out: torch.Tensor, schedule: str, pdl: bool) -> Launch:
+    def runner(
+        self,
+        a: torch.Tensor,
+        out: torch.Tensor,
+        schedule: str,
+        pdl: bool,
+        token_scales: torch.Tensor | None = None,
+    ) -> Launch:
         """A function that launches the product with the i-th copy of the weights."""
-        return Launch(self, self.plan(schedule, pdl), a, out)
+        return Launch(self, self.plan(schedule, pdl), a, out, token_scales)
 
 
 class Launch:
     """The product of a layer and some activations; called, it runs."""
 
     def __init__(
-        self, layer: Layer, plan: ctypes.c_void_p, a: torch.Tensor, out: torch.Tensor
+        self,
+        layer: Layer,
+        plan: ctypes.c_void_p,
+        a: torch.Tensor,
+        out: torch.Tensor,
+        token_scales: torch.Tensor | None,
     ) -> None:
         self._layer, self._plan, self._a, self._out = layer, plan, a, out
         size = layer.api.call("workspace_size", plan, a.shape[0])
         self._workspace = torch.zeros(size, dtype=torch.uint8, device="cuda")
+        self._token_scales = token_scales
 
     def arguments(self, i: int) -> tuple[object, ...]:
         """What machete_run is called with for the i-th copy of the weights."""
@@ -224,7 +275,7 @@ class Launch:
             packed.data_ptr(),
             self._out.data_ptr(),
             self._a.shape[0],
-            None,
+            address(self._token_scales),
             None,
             self._workspace.data_ptr(),
             self._workspace.numel(),
@@ -241,24 +292,61 @@ class Peer(Protocol):
 
     weight_bytes: int  # that a launch reads
 
-    def runner(self, a: torch.Tensor, out: torch.Tensor) -> Run:
+    def runner(
+        self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None
+    ) -> Run:
         """A function that launches the product with the i-th copy of the weights."""
 
 
 class Cublas:
-    """torch.mm with the weights in 16 bits."""
+    """torch.mm with weights and activations in 16 bits."""
 
     def __init__(self, weights: Weights, dequantised: torch.Tensor) -> None:
-        self._weights = copies(dequantised.to(DTYPES[weights.a]))
+        self._weights = copies(dequantised.to(out_dtype(weights.a)))
         self.weight_bytes = weights.n * weights.k * 2
 
-    def runner(self, a: torch.Tensor, out: torch.Tensor) -> Run:
+    def runner(
+        self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None
+    ) -> Run:
         """A function that launches the product with the i-th copy of the weights."""
+        a = a.to(out.dtype)
+        if token_scales is not None:
+            a = (a.float() * token_scales.unsqueeze(-1)).to(out.dtype)
         return lambda i: torch.mm(a, self._weights[i % len(self._weights)].t(), out=out)
 
 
+class ScaledMm:
+    """torch._scaled_mm with weights and activations in e4m3, scales of features and tokens."""
+
+    def __init__(self, weights: Weights, dequantised: torch.Tensor) -> None:
+        largest = dequantised.abs().amax(dim=1, keepdim=True)
+        self._scales = largest.t().contiguous() / 448
+        self._weights = copies((dequantised / largest * 448).to(torch.float8_e4m3fn))
+        self.weight_bytes = weights.n * weights.k
+
+    def runner(
+        self, a: torch.Tensor, out: torch.Tensor, token_scales: torch.Tensor | None
+    ) -> Run:
+        """A function that launches the product with the i-th copy of the weights."""
+        if token_scales is None:
+            token_scales = torch.ones(a.shape[0], device="cuda")
+        scales = token_scales.unsqueeze(-1)
+        a = a.float().to(torch.float8_e4m3fn)
+        return lambda i: torch._scaled_mm(
+            a,
+            self._weights[i % len(self._weights)].t(),
+            scale_a=scales,
+            scale_b=self._scales,
+            out_dtype=out.dtype,
+            out=out,
+        )
+
+
 # Each made from a layer's weights and from the same dequantised, in float32.
-PEERS: dict[str, Callable[[Weights, torch.Tensor], Peer]] = {"cublas": Cublas}
+PEERS: dict[str, Callable[[Weights, torch.Tensor], Peer]] = {
+    "cublas": Cublas,
+    "scaled_mm": ScaledMm,
+}
 
 
 def host_cost(library: KernelLibrary, a: str, b: str, pdl: bool) -> dict[str, float]:
@@ -270,7 +358,7 @@ def host_cost(library: KernelLibrary, a: str, b: str, pdl: bool) -> dict[str, fl
     n, k, m = 256, 512, 16
     layer = Layer(library, Weights(n, k, a, b, 128))
     activations = torch.zeros(m, k, dtype=DTYPES[a], device="cuda")
-    out = torch.empty(m, n, dtype=DTYPES[a], device="cuda")
+    out = torch.empty(m, n, dtype=out_dtype(a), device="cuda")
     arguments = layer.runner(activations, out, "", pdl).arguments(0)
 
     def from_cpp() -> float:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 # Relative Frobenius errors by type of activations and output.
-TOLERANCES = {"bf16": 3e-3, "f16": 4e-4}
+TOLERANCES = {"bf16": 3e-3, "f16": 4e-4, "e4m3": 3e-3, "s8": 3e-3}
 
 # How weights can be quantised, and the group sizes that a format is bound to.
 FORMATS: dict[str, list[int]] = {

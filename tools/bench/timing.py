@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import torch
 
-from providers import DTYPES, PEERS, KernelLibrary, Layer, Run, Weights
+from providers import PEERS, KernelLibrary, Layer, Run, Weights, out_dtype, random_activations
 from report import Ceilings, Row, rates
 
 T = TypeVar("T")
@@ -98,21 +98,24 @@ def time_layer(
     dequantised = weights.dequantised()
     others = {name: PEERS[name](weights, dequantised) for name in peers}
     weight_bytes = {name: source.weight_bytes for name, source in (layers | others).items()}
-    dtype, size = DTYPES[weights.a], weights.n * weights.k
+    size = weights.n * weights.k
     for m in tokens:
-        a = torch.randn(m, weights.k, device="cuda").to(dtype)
+        a = random_activations(weights.a, m, weights.k)
+        token_scales = torch.rand(m, device="cuda") + 0.5 if a.element_size() == 1 else None
         reference = a.float() @ dequantised.t()
-        out = torch.empty(m, weights.n, device="cuda", dtype=dtype)
+        if token_scales is not None:
+            reference *= token_scales.unsqueeze(-1)
+        out = torch.empty(m, weights.n, device="cuda", dtype=out_dtype(weights.a))
         estimate_us = 3 + max(2e-6 * m * size / 700, size * (weights.bits / 8 + 0.02) / 2.5e6)
         launches = max(4, min(60, int(3000 / estimate_us)))
         # By provider, schedule and programmatic dependent launch.
         runs: dict[tuple[str, str, bool], Run] = {
-            (name, "", False): peer.runner(a, out) for name, peer in others.items()
+            (name, "", False): peer.runner(a, out, token_scales) for name, peer in others.items()
         }
         for name, layer in layers.items():
             for schedule in schedules:
                 for early in pdl:
-                    runs[name, schedule, early] = layer.runner(a, out, schedule, early)
+                    runs[name, schedule, early] = layer.runner(a, out, schedule, early, token_scales)
         graphs, errors = {}, {}
         for key, run in runs.items():
             out.fill_(float("nan"))
@@ -124,7 +127,7 @@ def time_layer(
         for key, times in time_graphs(graphs, launches, rounds, pause).items():
             name, schedule, early = key
             us = statistics.median(times)
-            moved = weight_bytes[name] + (a.numel() + out.numel()) * a.element_size()
+            moved = weight_bytes[name] + a.numel() * a.element_size() + out.numel() * 2
             yield Row(
                 n=weights.n,
                 k=weights.k,

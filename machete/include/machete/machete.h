@@ -4,11 +4,23 @@
 //     W[k, n] = (code[n, k] - zero_point[k / group_size, n]) * group_scale[k / group_size, n]
 //               * channel_scale[n] * tensor_scale
 //
-// M tokens, N output features, K input features. A is 16-bit floating point, W is stored in a few
-// bits a weight with a scale for each group of input features. The other scales, the zero points
-// and the bias are optional; types such as u4b8 have a constant in the place of zero points.
+// M tokens, N output features, K input features. A has 16 or 8 bits an activation, W is stored in a
+// few bits a weight with a scale for each group of input features. The other scales, the zero
+// points and the bias are optional; types such as u4b8 have a constant in the place of zero points.
 // Weights are packed once, offline, into the order in which the tensor cores want them; a Plan then
 // runs any number of tokens.
+//
+//     a            b                      b_group_scale   group_size
+//     bf16, f16    u4b8, u8b128, e4m3     that of a       multiples of 32
+//     bf16, f16    u4, u8                 that of a       multiples of 32; with zero points
+//     bf16, f16    e2m1                   ue8m0           multiples of 32 (MXFP4)
+//     bf16, f16    e2m1                   e4m3            multiples of 16 (NVFP4)
+//     e4m3, s8     u4b8                   bf16, f16       multiples of 128
+//     e4m3, s8     u4b8                   void            k: features' and tokens' scales alone
+//
+// Group sizes divide k, or are k itself. The accumulator is f32, or s32 for s8; out is the type of
+// a, for activations of 8 bits bf16 or f16, or f32 always. What of these is there depends on the
+// families that are linked in.
 //
 //     machete::ProblemDesc desc;
 //     desc.types = {DataType::kBF16, DataType::kU4B8, DataType::kBF16, DataType::kVoid,
@@ -49,9 +61,7 @@ struct ProblemDesc {
   TypeSet types = {};
   int64_t n = 0;  // output features
   int64_t k = 0;  // input features
-  // Input features that share a scale: k itself (one scale for each output feature) or a multiple
-  // of 32, with e4m3 group scales of 16, that divides k.
-  int64_t group_size = 0;
+  int64_t group_size = 0;  // input features that share a scale
 };
 
 // Whether this build can run `desc`, by the default choice of schedule or by the one named.
@@ -68,8 +78,8 @@ size_t prepacked_size(const ProblemDesc& desc);
 struct Weights {
   // [n, k] row-major; 4 bits: two codes a byte, the lower half first; 8 bits: one a byte.
   const void* codes = nullptr;
-  // [k / group_size, n] row-major, of type b_group_scale; those of 16 bits below 2^113 in
-  // magnitude. Null for ones, where group_size is k.
+  // [k / group_size, n] row-major, of type b_group_scale; those of 16 bits below 2^113 in magnitude.
+  // Null for ones, where group_size is k.
   const void* group_scales = nullptr;
   // The same of type b_group_zeropoint, if that is not kVoid. In units of a code, as checkpoints
   // have them, from 0 to less than 2^bits; rounded to 1/256. A feature with another one has NaN in
@@ -125,8 +135,8 @@ namespace internal {
 struct Family;
 }  // namespace internal
 
-// How a layer is run on the device that was current when the plan was made. Cheap to copy, never
-// changed by run(): one plan serves all threads.
+// How a layer is run on the device that was current when the plan was made, in its primary context.
+// Cheap to copy, never changed by run(): one plan serves all threads.
 class Plan {
  public:
   Plan() = default;
@@ -151,6 +161,9 @@ class Plan {
   bool dependent_launch_ = false;
   int device_ = -1;
   void* encode_tensor_map_ = nullptr;          // cuTensorMapEncodeTiled
+  void* launch_kernel_ = nullptr;              // cuLaunchKernelEx
+  void* get_context_ = nullptr;                // cuCtxGetCurrent
+  void* functions_[kMaxSchedules] = {};        // CUfunction
   int resident_clusters_[kMaxSchedules] = {};  // that fit on the device at once
 };
 

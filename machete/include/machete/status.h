@@ -15,7 +15,8 @@ enum class StatusCode : uint8_t {
 
 class [[nodiscard]] Status {
  public:
-  Status() = default;
+  // Not defaulted: Status() would then zero the message, and a run makes a dozen of these.
+  Status() {}
 
   // A failure; the format is printf's, cut at 255 characters.
   [[gnu::format(printf, 2, 3)]] static Status failure(StatusCode code, const char* format, ...);
@@ -23,11 +24,11 @@ class [[nodiscard]] Status {
   bool ok() const { return code_ == StatusCode::kOk; }
   StatusCode code() const { return code_; }
   // Names the argument, its value and what is allowed; empty when ok().
-  const char* message() const { return message_; }
+  const char* message() const { return ok() ? "" : message_; }
 
  private:
   StatusCode code_ = StatusCode::kOk;
-  char message_[256] = {};
+  char message_[256];  // of a failure
 };
 
 }  // namespace machete

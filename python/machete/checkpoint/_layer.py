@@ -39,6 +39,7 @@ class Layer:
         desc, weights = self.desc, self.weights
         assert desc.b_group_scale is not None
         grouped = (desc.n, desc.k // desc.group_size, desc.group_size)
+        values: Array
         match desc.b:
             case "u4b8":
                 values = halves(weights.codes) - 8.0

@@ -90,4 +90,5 @@ def halves(pairs: Array) -> NDArray[np.uint8]:
 
 def pairs(codes: Array) -> NDArray[np.uint8]:
     """The inverse of `halves`."""
-    return codes[..., 0::2] | codes[..., 1::2] << 4
+    packed: NDArray[np.uint8] = codes[..., 0::2] | codes[..., 1::2] << 4
+    return packed
