@@ -30,7 +30,15 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "bench"))
 import shapes
 import torch
 
-from providers import BITS, DTYPES, KernelLibrary, Layer, Weights
+from providers import (
+    DTYPES,
+    FORMATS,
+    KernelLibrary,
+    Layer,
+    Weights,
+    out_dtype,
+    random_activations,
+)
 from report import TOLERANCES
 from timing import graph_of, measure_ceilings, relative_error, time_graphs
 
@@ -50,11 +58,11 @@ Runner = Callable[[int], None]
 def check(layer: Layer, schedules: list[str]) -> int:
     """Compares every schedule with a float32 product; counts and names the wrong ones."""
     weights = layer.weights
-    a = torch.randn(CHECKED_TOKENS, weights.k, device="cuda").to(DTYPES[weights.a])
+    a = random_activations(weights.a, CHECKED_TOKENS, weights.k)
     reference = a.float() @ weights.dequantised().t()
     wrong = 0
     for schedule in schedules:
-        out = torch.full_like(reference, float("nan"), dtype=a.dtype)
+        out = torch.full_like(reference, float("nan"), dtype=out_dtype(weights.a))
         layer.runner(a, out, schedule, False)(0)
         error = relative_error(out, reference)
         if not error <= TOLERANCES[weights.a]:
@@ -89,8 +97,8 @@ def near(times: Mapping[str, float], factor: float) -> list[str]:
 def time_product(layer: Layer, m: int, schedules: list[str], rounds: int) -> dict[str, float]:
     """Microseconds a launch of each schedule."""
     weights = layer.weights
-    a = torch.randn(m, weights.k, device="cuda").to(DTYPES[weights.a])
-    out = torch.empty(m, weights.n, device="cuda", dtype=a.dtype)
+    a = random_activations(weights.a, m, weights.k)
+    out = torch.empty(m, weights.n, device="cuda", dtype=out_dtype(weights.a))
     runners = {schedule: layer.runner(a, out, schedule, False) for schedule in schedules}
     times = {schedule: single_launch(run) for schedule, run in runners.items()}
 
@@ -126,7 +134,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--csv", type=Path, required=True, help="where the table goes")
     parser.add_argument("--a", default="bf16", choices=DTYPES, help="activations")
-    parser.add_argument("--b", default="u4b8", choices=BITS, help="weights")
+    parser.add_argument("--b", default="u4b8", choices=FORMATS, help="weights")
     parser.add_argument("--group", type=int, default=128, help="group size, -1 for K")
     parser.add_argument("--layers", help="NxK, separated by commas, of shapes.py's; default: all")
     parser.add_argument("--rounds", type=int, default=5)
@@ -141,7 +149,7 @@ def main() -> int:
     options = parse()
     torch.backends.cuda.matmul.allow_tf32 = False
     library = KernelLibrary(options.path)
-    schedules = library.schedules(options.a, options.b)
+    schedules = library.schedules(options.a, options.b, options.group)
     started = time.time()
     wrong, left_out = 0, []
     ceilings = {name: round(value, 2) for name, value in asdict(measure_ceilings()).items()}
