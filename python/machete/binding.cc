@@ -115,8 +115,8 @@ void check_packed(const TensorView& packed, const ProblemDesc& desc) {
 
 // Null where the operand is not given. One that the problem has no type for is left for the library
 // to refuse.
-void* optional_data(const char* name, const OptionalTensor& operand, DataType type,
-                    DLDevice device, std::initializer_list<int64_t> shape) {
+void* optional_data(const char* name, const OptionalTensor& operand, DataType type, DLDevice device,
+                    std::initializer_list<int64_t> shape) {
   if (!operand.has_value() || (*operand).numel() == 0) return nullptr;
   const TensorView& tensor = *operand;
   if (type != DataType::kVoid) {
@@ -220,8 +220,7 @@ void check_prepacked(const String& problem, const TensorView& packed) {
 }
 
 void mm_out(const String& problem, const TensorView& a, const TensorView& packed,
-            const OptionalTensor& token_scales, const OptionalTensor& bias,
-            const TensorView& out) {
+            const OptionalTensor& token_scales, const OptionalTensor& bias, const TensorView& out) {
   check_cuda("a", a);
   const int device = a.device().device_id;
   const DeviceGuard guard(device);

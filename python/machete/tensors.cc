@@ -80,8 +80,7 @@ void check_device(const char* name, const TensorView& tensor, DLDevice device) {
   raise("ValueError", name, " is on ", name_of(found), "; allowed: ", name_of(device));
 }
 
-void check_dense(const char* name, const TensorView& tensor,
-                 std::initializer_list<int64_t> shape) {
+void check_dense(const char* name, const TensorView& tensor, std::initializer_list<int64_t> shape) {
   const auto found = tensor.shape();
   if (!std::equal(found.begin(), found.end(), shape.begin(), shape.end())) {
     refuse_shape(name, tensor, text_of(shape));

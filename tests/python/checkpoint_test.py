@@ -162,16 +162,22 @@ class GptqTest(CheckpointTest):
         uneven[:100] = 1
         for change, error, words in (
             ({".scales": tensors[".qzeros"]}, ValueError, r"scales has dtype I32; allowed: F16, "),
-            ({".qzeros": tensors[".qzeros"][:1]}, ValueError, r"qzeros has shape \[1, 8\]; allowed"),
+            (
+                {".qzeros": tensors[".qzeros"][:1]},
+                ValueError,
+                r"qzeros has shape \[1, 8\]; allowed",
+            ),
             ({".qweight": tensors[".qweight"][:, :8]}, ValueError, r"qweight has shape \[32, 8\]"),
             ({".g_idx": uneven}, ValueError, "scales has groups of 100 to 156 features; allowed"),
         ):
             changed = {key: np.ascontiguousarray(t) for key, t in {**tensors, **change}.items()}
             with self.subTest(words), self.assertRaisesRegex(error, words):
                 machete.checkpoint.gptq(self.open(changed), NAME)
-        with self.assertRaisesRegex(KeyError, f"other.qweight is not in the checkpoint"):
+        with self.assertRaisesRegex(KeyError, "other.qweight is not in the checkpoint"):
             machete.checkpoint.gptq(self.open(tensors), "other")
-        with self.assertRaisesRegex(ValueError, "checkpoint_format = marlin; allowed: gptq, gptq_v2"):
+        with self.assertRaisesRegex(
+            ValueError, "checkpoint_format = marlin; allowed: gptq, gptq_v2"
+        ):
             machete.checkpoint.gptq(self.open(tensors), NAME, checkpoint_format="marlin")
         with self.assertRaisesRegex(ValueError, "a = f32; allowed: bf16, f16"):
             machete.checkpoint.gptq(self.open(tensors), NAME, a="f32")
@@ -255,7 +261,9 @@ class CompressedTensorsTest(CheckpointTest):
         layer = machete.checkpoint.compressed_tensors(self.open(tensors), NAME, a="f16")
         self.assert_layer(layer, values * float(channel[0, 0]), b_channel_scale="void")
         tensors[".weight_scale"] = channel[:2]
-        with self.assertRaisesRegex(ValueError, r"weight_scale has shape \[2, 1\]; allowed: \[64, 1\]"):
+        with self.assertRaisesRegex(
+            ValueError, r"weight_scale has shape \[2, 1\]; allowed: \[64, 1\]"
+        ):
             machete.checkpoint.compressed_tensors(self.open(tensors), NAME)
 
 

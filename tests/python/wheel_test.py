@@ -26,9 +26,7 @@ WHEEL = Path(sys.argv.pop(1)).resolve()
 def dynamic_strings(library: bytes) -> tuple[list[str], list[str]]:
     """Names of the libraries that an ELF file of 64 bits needs, and of the versions of symbols."""
     offset, size, count = struct.unpack_from("<Q10xHH", library, 40)
-    sections = [
-        struct.unpack_from("<IIQQQQIIQQ", library, offset + size * i) for i in range(count)
-    ]
+    sections = [struct.unpack_from("<IIQQQQIIQQ", library, offset + size * i) for i in range(count)]
 
     def name(link: int, place: int) -> str:
         begin = sections[link][4] + place

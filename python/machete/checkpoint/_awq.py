@@ -16,9 +16,7 @@ from machete.checkpoint._safetensors import StoredTensor
 _PLACES = (0, 4, 1, 5, 2, 6, 3, 7)
 
 
-def awq(
-    tensors: Mapping[str, StoredTensor], name: str, *, a: DataType | None = None
-) -> Layer:
+def awq(tensors: Mapping[str, StoredTensor], name: str, *, a: DataType | None = None) -> Layer:
     """A layer of an AWQ checkpoint, 4 bits.
 
     Args:

@@ -52,9 +52,7 @@ def compressed_tensors(
     return mxfp4(tensors, name, a=a or "bf16")
 
 
-def _pack_quantized(
-    tensors: Mapping[str, StoredTensor], name: str, a: DataType | None
-) -> Layer:
+def _pack_quantized(tensors: Mapping[str, StoredTensor], name: str, a: DataType | None) -> Layer:
     n, k = map(int, find(tensors, f"{name}.weight_shape").check(("I64", "I32"), (2,)).array)
     words = find(tensors, f"{name}.weight_packed")
     bits = next((bits for bits in (4, 8) if words.shape == (n, -(-k * bits // 32))), None)
@@ -85,9 +83,7 @@ def _pack_quantized(
     )
 
 
-def _float_quantized(
-    tensors: Mapping[str, StoredTensor], name: str, a: DataType | None
-) -> Layer:
+def _float_quantized(tensors: Mapping[str, StoredTensor], name: str, a: DataType | None) -> Layer:
     codes = find(tensors, f"{name}.weight").check(("F8_E4M3",))
     n, k = codes.shape
     scales = find(tensors, f"{name}.weight_scale").check(FLOATS, (n, 1), (1,), ())

@@ -53,9 +53,7 @@ def mxfp4(
     )
 
 
-def nvfp4(
-    tensors: Mapping[str, StoredTensor], name: str, *, a: DataType = "bf16"
-) -> Layer:
+def nvfp4(tensors: Mapping[str, StoredTensor], name: str, *, a: DataType = "bf16") -> Layer:
     """A layer in NVFP4, as ModelOpt or compressed-tensors have it.
 
     Args:

@@ -60,11 +60,9 @@ class Layer:
             values = values * decode(weights.group_scales, desc.b_group_scale).T[..., None]
         values = values.reshape(desc.n, desc.k) * weights.tensor_scale
         if weights.channel_scales is not None:
-            values = values * weights.channel_scales.astype(np.float64)[:, None]
-        if self.input_order is None:
-            return values
-        restored = np.empty_like(values)
-        restored[:, self.input_order] = values
+            values = values * weights.channel_scales[:, None]
+        restored = np.empty((desc.n, desc.k))
+        restored[:, slice(None) if self.input_order is None else self.input_order] = values
         return restored
 
 

@@ -19,7 +19,9 @@ E2M1_VALUES = np.concatenate((_E2M1, -_E2M1))
 def _e4m3_values() -> NDArray[np.float64]:
     codes = np.arange(128)
     exponent, mantissa = codes >> 3, codes & 7
-    values = np.where(exponent == 0, mantissa / 8 * 2.0**-6, (1 + mantissa / 8) * 2.0 ** (exponent - 7))
+    values = np.where(
+        exponent == 0, mantissa / 8 * 2.0**-6, (1 + mantissa / 8) * 2.0 ** (exponent - 7)
+    )
     values[127] = np.nan
     return np.concatenate((values, -values))
 
@@ -41,7 +43,9 @@ def decode(bits: Array, type: DataType) -> NDArray[np.float64]:
         case "f16":
             return bits.view(np.float16).astype(np.float64)
         case "bf16":
-            return (bits.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+            return (
+                (bits.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+            )
         case "e4m3":
             return E4M3_VALUES[bits.view(np.uint8)]
         case "ue8m0":
