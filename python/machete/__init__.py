@@ -10,9 +10,9 @@ Weights are packed once; a product then takes any number of tokens m.
     machete.prepack_B(desc, machete.Weights(codes=codes, group_scales=scales), packed)
     out = machete.mm(desc, a, packed)
 
-`ProblemDesc` says what is computed. Tensors are those of any library that has DLPack. `machete.torch` has operators and modules for
-PyTorch, `machete.jax` functions for JAX, `machete.checkpoint` reads layers from files; this module
-imports none of them.
+`ProblemDesc` says what is computed. Tensors are those of any library that has DLPack.
+`machete.torch` has operators and modules for PyTorch, `machete.jax` functions for JAX,
+`machete.checkpoint` reads layers from files; this module imports none of them.
 """
 
 from machete._problem import (

@@ -16,8 +16,8 @@ Tensor = Any
 class Weights:
     """What the weights of a layer are made of; `ProblemDesc` says how.
 
-    Types that a library of tensors lacks may come as unsigned integers that hold their bits, such as
-    uint16 for bf16.
+    Types that a library of tensors lacks may come as unsigned integers that hold their bits, such
+    as uint16 for bf16.
 
     Attributes:
         codes: [n, k] row-major, of type `b`. With 4 bits: uint8 [n, k / 2], two codes a byte, the

@@ -13,6 +13,7 @@ import functools
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from machete import _native
 from machete._problem import DataType, ProblemDesc
@@ -142,7 +143,27 @@ def mm(
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The product, as `machete.mm`. Activations whose rows the kernels cannot read are copied."""
-    out: torch.Tensor = torch.ops.machete.mm(a, packed, desc.text, token_scales, bias)
+    return _dispatched_mm(a, packed, desc.text, token_scales, bias)
+
+
+def _dispatched_mm(
+    a: torch.Tensor,
+    packed: torch.Tensor,
+    problem: str,
+    token_scales: torch.Tensor | None,
+    bias: torch.Tensor | None,
+) -> torch.Tensor:
+    # PyTorch's dispatcher takes nearly as long as the rest of a call. It is left out where it would
+    # only find _mm: for plain tensors that nothing traces, intercepts or differentiates.
+    if (
+        not torch.compiler.is_compiling()
+        and type(a) is torch.Tensor
+        and a.is_cuda
+        and not a.requires_grad
+        and not is_in_torch_dispatch_mode()
+    ):
+        return _mm(a, packed, problem, token_scales, bias)
+    out: torch.Tensor = torch.ops.machete.mm(a, packed, problem, token_scales, bias)
     return out
 
 
@@ -258,7 +279,7 @@ class Linear(torch.nn.Module):
         a = x.reshape(-1, self.desc.k)
         if self.input_order is not None:
             a = a[:, self.input_order]
-        out: torch.Tensor = torch.ops.machete.mm(a, self.packed, self._problem, None, self.bias)
+        out = _dispatched_mm(a, self.packed, self._problem, None, self.bias)
         return out.view(*x.shape[:-1], self.desc.n)
 
     def extra_repr(self) -> str:

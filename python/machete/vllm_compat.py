@@ -5,8 +5,8 @@
     b_q = ops.machete_prepack_B(b_q_weight, a.dtype, scalar_types.uint4b8, scales.dtype)
     out = ops.machete_mm(a, b_q, scalar_types.uint4b8, b_group_scales=scales, b_group_size=128)
 
-The functions have the names, arguments and defaults of vLLM's wrappers; `torch.ops.machete_vllm` has
-the operators beneath, which take a scalar type as its id, with the schemas of those of
+The functions have the names, arguments and defaults of vLLM's wrappers; `torch.ops.machete_vllm`
+has the operators beneath, which take a scalar type as its id, with the schemas of those of
 `torch.ops._C`. Names of schedules are Machete's own, from `machete_supported_schedules`.
 
 Here scales are packed with the codes, and vLLM gives them to each product only: the first product

@@ -9,6 +9,7 @@ import machete.torch
 import numpy as np
 import torch
 from layers import make_layer
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import machete
 
@@ -45,6 +46,22 @@ class OperatorTest(unittest.TestCase):
             torch.ops.machete.mm(a[:, :512], self.layer.packed, self.problem)
         with self.assertRaisesRegex(TypeError, "a has dtype float32; allowed: bfloat16"):
             torch.ops.machete.mm(a.float(), self.layer.packed, self.problem)
+
+    def test_modes_see_the_operator(self) -> None:
+        class Recorder(TorchDispatchMode):
+            """Notes what is called."""
+
+            def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+                called.append(function)
+                return function(*args, **(kwargs or {}))
+
+        called = []
+        a = self.layer.activations(4)
+        plain = machete.torch.mm(self.layer.desc, a, self.layer.packed)
+        with Recorder():
+            recorded = machete.torch.mm(self.layer.desc, a, self.layer.packed)
+        self.assertEqual(called, [torch.ops.machete.mm.default])
+        self.assertTrue(torch.equal(plain, recorded))
 
     def test_opcheck(self) -> None:
         layer = self.layer

@@ -56,6 +56,7 @@ def main() -> None:
         "machete.mm": lambda: machete.mm(desc, a, packed),
         "torch.ops.machete.mm": lambda: torch.ops.machete.mm(a, packed, desc.text),
         "torch.ops.machete.mm.default": lambda: operator(a, packed, desc.text),
+        "machete.torch.mm": lambda: machete.torch.mm(desc, a, packed),
         "machete.torch.Linear": lambda: linear(a),
         "torch.empty": lambda: torch.empty((M, N), dtype=torch.bfloat16, device="cuda"),
         "torch.nn.functional.linear": lambda: torch.nn.functional.linear(a, weight),
