@@ -40,7 +40,6 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   __syncthreads();
   if constexpr (Shape::kClusterN > 1) ptx::cluster_barrier();  // the barriers of both CTAs exist
   ptx::launch_dependent_grids();
-  ptx::grid_dependency_wait();
 
   if (warpgroup == Shape::kConsumers) {
     cutlass::arch::warpgroup_reg_dealloc<Shape::kProducerRegisters>();
@@ -48,10 +47,14 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
       Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
       Segment segment;
       Producer<Shape> producer(params, activations, shared, pipeline, rank_n);
-      while (walk.next(segment)) producer.load(segment);
+      bool more = walk.next(segment);
+      if (more) producer.load_ahead(segment);
+      ptx::grid_dependency_wait();
+      for (; more; more = walk.next(segment)) producer.load(segment);
     }
   } else {
     cutlass::arch::warpgroup_reg_alloc<Shape::kConsumerRegisters>();
+    ptx::grid_dependency_wait();
     Consumer<Types, Schedule, Shape> consumer(params, shared, pipeline, warpgroup, thread / 32,
                                               thread % 32);
     const Reduction<Shape> reduction(params, shared, warpgroup, thread);

@@ -21,6 +21,7 @@ KernelEntry make_kernel_entry(const char* name) {
       Shape::kClusterN,
       Shape::kClusterK,
       Shape::kStageK,
+      Shape::kStages,
       Shape::kActivationBytes + Shape::kWeightBytes,
       Shape::kCodeBytes,
       Shape::kStoreM,

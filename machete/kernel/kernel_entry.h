@@ -18,6 +18,7 @@ struct KernelEntry {
   int cluster_k;
   // The rest is of the wgmma kernels.
   int stage_k;        // input features of a pipeline stage
+  int stages;
   int stage_bytes;    // copied into shared memory for a stage
   int code_bytes;     // of these: codes of the weights
   int store_m;        // tokens that one tensor store writes

@@ -27,34 +27,55 @@ class Producer {
         pipeline_(pipeline),
         rank_n_(rank_n) {}
 
+  // Programmatic dependent launch: the weights of the first steps, which do not depend on the kernel
+  // before this one in the stream.
+  __device__ __forceinline__ void load_ahead(const Segment& segment) {
+    const int stage_bytes = bytes_of_stage(segment);
+    ahead_ = min(segment.k_end - segment.k_begin, params_.stages_ahead);
+#pragma unroll 1
+    for (int step = segment.k_begin; step < segment.k_begin + ahead_; ++step) {
+      load_weights(segment, step, stage_bytes);
+      at_.advance();
+    }
+    at_ = {};
+  }
+
   __device__ __forceinline__ void load(const Segment& segment) {
-    const int block_bytes = kSlices * params_.slice_bytes;
     const int first_token = segment.m * Shape::kTileM;
-    int tokens = 0;  // of the tile
-#pragma unroll
-    for (int rank = 0; rank < Shape::kClusterN; ++rank) tokens += part_tokens(first_token, rank);
     const int my_tokens = part_tokens(first_token, rank_n_);
-    const int stage_bytes = tokens * 128 * (Shape::kStageK / Shape::kBoxK) +
-                            Shape::kTileBlocks * Shape::kStageBlocksK * block_bytes;
-    const int first_block = (segment.n * Shape::kClusterN + rank_n_) * Shape::kTileBlocks;
+    const int stage_bytes = bytes_of_stage(segment);
 #pragma unroll 1  // unrolled, it needs more registers than the producer has
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
       pipeline_.wait_empty(at_);
-      const uint32_t full = pipeline_.full(at_.stage);
-      ptx::mbarrier_arrive_expect_tx(full, stage_bytes);
-      load_weights(step, first_block, block_bytes, full);
-      if (my_tokens > 0) load_activations(step, first_token, my_tokens, full);
+      if (--ahead_ < 0) load_weights(segment, step, stage_bytes);
+      if (my_tokens > 0) load_activations(step, first_token, my_tokens, pipeline_.full(at_.stage));
       at_.advance();
     }
+    ahead_ = 0;
   }
 
  private:
   static constexpr int kPartM = Shape::kTileM / Shape::kClusterN;  // tokens that a CTA loads
 
+  __device__ __forceinline__ int block_bytes() const { return kSlices * params_.slice_bytes; }
+
+  __device__ __forceinline__ int bytes_of_stage(const Segment& segment) const {
+    int tokens = 0;  // of the tile
+#pragma unroll
+    for (int rank = 0; rank < Shape::kClusterN; ++rank) {
+      tokens += part_tokens(segment.m * Shape::kTileM, rank);
+    }
+    return tokens * 128 * (Shape::kStageK / Shape::kBoxK) +
+           Shape::kTileBlocks * Shape::kStageBlocksK * block_bytes();
+  }
+
   // Past the edges of the matrix the last blocks are read once more: the output's tensor map drops
   // features that are not there, and activations past K arrive as zeros.
-  __device__ __forceinline__ void load_weights(int step, int first_block, int block_bytes,
-                                               uint32_t full) const {
+  __device__ __forceinline__ void load_weights(const Segment& segment, int step,
+                                               int stage_bytes) const {
+    const uint32_t full = pipeline_.full(at_.stage);
+    ptx::mbarrier_arrive_expect_tx(full, stage_bytes);
+    const int first_block = (segment.n * Shape::kClusterN + rank_n_) * Shape::kTileBlocks;
     uint32_t destination = shared_ + Shape::kWeightsOffset + at_.stage * Shape::kWeightBytes;
 #pragma unroll
     for (int kb = 0; kb < Shape::kStageBlocksK; ++kb) {
@@ -63,9 +84,9 @@ class Producer {
       for (int nb = 0; nb < Shape::kTileBlocks; nb += Shape::kCopyBlocks) {
         const int n_block = min(first_block + nb, params_.n_blocks - Shape::kCopyBlocks);
         const int64_t block = block_index(n_block, k_block, params_.k_blocks);
-        ptx::bulk_load(destination, params_.blocks + block * block_bytes,
-                       Shape::kCopyBlocks * block_bytes, full, params_.weight_policy);
-        destination += Shape::kCopyBlocks * block_bytes;
+        ptx::bulk_load(destination, params_.blocks + block * block_bytes(),
+                       Shape::kCopyBlocks * block_bytes(), full, params_.weight_policy);
+        destination += Shape::kCopyBlocks * block_bytes();
       }
     }
   }
@@ -105,6 +126,7 @@ class Producer {
   const Pipeline<Shape> pipeline_;
   const int rank_n_;
   typename Pipeline<Shape>::Position at_;
+  int ahead_ = 0;  // steps whose weights are on their way already
 };
 
 // The shared-memory matrix descriptor of a box of activations (PTX ISA,

@@ -55,6 +55,7 @@ struct ActivationMaps {
 
 struct GemmParams : ProductParams {
   TileParams tiles;
+  int stages_ahead;  // whose weights are requested while the kernel before still runs
   float4* partials;  // stream-K: kPartialBytes for each CTA
   uint32_t* flags;   // stream-K: one for each CTA and writing warpgroup; zero between launches
 };

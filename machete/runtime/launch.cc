@@ -153,6 +153,8 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
         tensors.workspace_size, tensors.workspace, workspace, kernel.name,
         static_cast<long long>(args.M));
   }
+  // More than half of them, and the first activations wait in line behind weights.
+  if (args.dependent_launch) params.stages_ahead = kernel.stages / 2;
   params.flags = static_cast<uint32_t*>(tensors.workspace);
   params.partials =
       reinterpret_cast<float4*>(static_cast<uint8_t*>(tensors.workspace) + kFlagsBytes);
