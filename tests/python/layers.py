@@ -38,8 +38,8 @@ class Layer:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of activations and results."""
-        return machete.torch.DTYPES[self.desc.a]
+        """Of results, and of activations of 16 bits."""
+        return machete.torch.DTYPES[self.desc.out]
 
     def dequantised(self) -> torch.Tensor:
         """[n, k] in float64."""
@@ -56,7 +56,9 @@ class Layer:
         if self.weights.group_zeropoints is not None:
             values = values - self.weights.group_zeropoints.t().double().unsqueeze(-1)
         scales = self.weights.group_scales
-        if scales.dtype == torch.uint8 and self.desc.b_group_scale == "ue8m0":
+        if scales is None:
+            scales = torch.ones(1, self.desc.n, device=codes.device)
+        elif scales.dtype == torch.uint8 and self.desc.b_group_scale == "ue8m0":
             scales = torch.exp2(scales.double() - 127)
         elif scales.dtype == torch.uint8:
             scales = scales.view(torch.float8_e4m3fn)
@@ -67,7 +69,10 @@ class Layer:
 
     def activations(self, m: int) -> torch.Tensor:
         """[m, k], random."""
-        return torch.randn(m, self.desc.k, device=self.packed.device).to(self.dtype)
+        a = torch.randn(m, self.desc.k, device=self.packed.device)
+        if self.desc.a == "s8":
+            a = (a * 32).round().clamp(-128, 127)
+        return a.to(machete.torch.DTYPES[self.desc.a])
 
     def error(
         self,
@@ -83,7 +88,7 @@ class Layer:
         if bias is not None:
             wanted += bias.double()
         error = torch.linalg.norm(out.double() - wanted) / torch.linalg.norm(wanted)
-        return float(error) / TOLERANCES[self.desc.a]
+        return float(error) / TOLERANCES[self.desc.out]
 
 
 def make_layer(
@@ -95,9 +100,10 @@ def make_layer(
     group_size: int = 128,
     b_group_scale: machete.DataType | None = None,
     channel_and_token_scales: bool = False,
+    out: machete.DataType | None = None,
 ) -> Layer:
     """A layer with random weights, on the GPU."""
-    dtype = machete.torch.DTYPES[a]
+    dtype = machete.torch.DTYPES[out or a]
     has_zeros = b in ("u4", "u8")
     scale = "f32" if channel_and_token_scales else "void"
     desc = machete.ProblemDesc(
@@ -110,12 +116,15 @@ def make_layer(
         b_group_zeropoint=a if has_zeros else "void",
         b_channel_scale=scale,
         a_token_scale=scale,
+        out=out,
     )
     groups = (k // group_size, n)
     codes = torch.randint(0, 256, (n, k * _BITS[b] // 8), dtype=torch.uint8, device="cuda")
     if b == "e4m3":
         codes[codes & 0x7F == 0x7F] = 0  # no NaN
-    if b_group_scale == "ue8m0":
+    if b_group_scale == "void":
+        scales = None
+    elif b_group_scale == "ue8m0":
         scales = torch.randint(117, 124, groups, dtype=torch.uint8, device="cuda")
     elif b_group_scale == "e4m3":
         scales = torch.randint(0x20, 0x48, groups, dtype=torch.uint8, device="cuda")

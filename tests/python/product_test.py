@@ -33,6 +33,24 @@ class ProductTest(unittest.TestCase):
                             self.assertEqual(out.dtype, layer.dtype)
                             self.assertLess(layer.error(x, out), 1)
 
+    def test_activations_of_8_bits(self) -> None:
+        for a in ("e4m3", "s8"):
+            for b_group_scale, group_size in (("bf16", 128), ("void", 1024)):
+                layer = make_layer(
+                    a,
+                    group_size=group_size,
+                    b_group_scale=b_group_scale,
+                    channel_and_token_scales=True,
+                    out="bf16",
+                )
+                for m in TOKENS:
+                    with self.subTest(desc=layer.desc.text, m=m):
+                        x = layer.activations(m)
+                        scales = (torch.rand(m, device="cuda") + 0.5) / 1024
+                        out = machete.mm(layer.desc, x, layer.packed, token_scales=scales)
+                        self.assertEqual(out.dtype, torch.bfloat16)
+                        self.assertLess(layer.error(x, out, scales), 1)
+
     def test_scales_and_bias(self) -> None:
         layer = make_layer(channel_and_token_scales=True)
         bias = torch.randn(512, device="cuda").to(layer.dtype)
