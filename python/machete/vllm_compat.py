@@ -11,7 +11,8 @@ has the operators beneath, which take a scalar type as its id, with the schemas 
 
 Here scales are packed with the codes, and vLLM gives them to each product only: the first product
 of weights and scales packs both, in the order of the current stream, and later ones find that again
-as long as none of the tensors is freed or changed. A layer therefore takes its codes' memory twice;
+as long as none of the tensors is freed or changed. So run a layer once before it is captured into a
+CUDA graph, which otherwise packs in every replay. A layer takes its codes' memory twice;
 `machete.torch` does without.
 """
 
@@ -161,8 +162,8 @@ def _find_packed(
     found = _packed.get(key)
     if found is not None and not found.expired():
         return found.tensor
-    for stale in [key for key, packed in _packed.items() if packed.expired()]:
-        del _packed[stale]
+    for stale in [key for key, packed in list(_packed.items()) if packed.expired()]:
+        _packed.pop(stale, None)
     weights = Weights(
         codes=codes.view(torch.uint8).view(desc.n, -1),
         group_scales=None if group_scales is None else group_scales.contiguous(),
@@ -171,11 +172,12 @@ def _find_packed(
         else _zero_points(group_zeros, group_scales),
         channel_scales=None if channel_scales is None else channel_scales.flatten(),
     )
-    tensor = machete.torch.prepack_B(desc, weights)
-    _packed[key] = _Packed(
-        tuple(StorageWeakRef(tensor.untyped_storage()) for tensor in tensors), tensor
-    )
-    return tensor
+    packed = machete.torch.prepack_B(desc, weights)
+    # What a graph is to pack is not there before the graph runs.
+    if not torch.cuda.is_current_stream_capturing():
+        sources = tuple(StorageWeakRef(tensor.untyped_storage()) for tensor in tensors)
+        _packed[key] = _Packed(sources, packed)
+    return packed
 
 
 def _zero_points(group_zeros: torch.Tensor, group_scales: torch.Tensor) -> torch.Tensor:

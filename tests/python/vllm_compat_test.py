@@ -161,6 +161,20 @@ class ProductTest(unittest.TestCase):
         # The last one's packed weights stay until the next are packed.
         self.assertLess(torch.cuda.memory_allocated() - before, 2 * self.n * self.k)
 
+    def test_captured_without_a_first_run(self) -> None:
+        dtype = torch.bfloat16
+        words, scales, _, weights = self.layer(UINT4B8, dtype, 128)
+        b_q = ops.machete_prepack_B(words, dtype, UINT4B8, dtype)
+        a = torch.randn(4, self.k, device="cuda").to(dtype)
+        given = {"b_group_scales": scales, "b_group_size": 128}
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            out = ops.machete_mm(a, b_q, UINT4B8, **given)
+        self.assert_right(ops.machete_mm(a, b_q, UINT4B8, **given), a, weights)
+        graph.replay()
+        self.assert_right(out, a, weights)
+
     def test_compiled(self) -> None:
         dtype = torch.bfloat16
         words, scales, _, weights = self.layer(UINT4B8, dtype, 128)
