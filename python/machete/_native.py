@@ -20,3 +20,5 @@ prepack_B = _library.prepack_B
 check_prepacked = _library.check_prepacked
 mm = _library.mm
 mm_out = _library.mm_out
+prepack_B_of = _library.prepack_B_of
+mm_out_of = _library.mm_out_of

@@ -27,6 +27,7 @@ namespace machete::python {
 namespace {
 
 using tvm::ffi::Array;
+using tvm::ffi::Function;
 using tvm::ffi::String;
 using tvm::ffi::Tensor;
 using tvm::ffi::TensorView;
@@ -242,6 +243,25 @@ Tensor mm(const String& problem, const TensorView& a, const TensorView& packed,
   return out;
 }
 
+// prepack_B and mm_out for one problem, where a caller can pass no text.
+
+Function prepack_B_of(const String& problem) {
+  return Function::FromTyped([problem](double tensor_scale, const TensorView& codes,
+                                       const OptionalTensor& group_scales,
+                                       const OptionalTensor& group_zeropoints,
+                                       const OptionalTensor& channel_scales,
+                                       const TensorView& packed) {
+    prepack_B(problem, tensor_scale, codes, group_scales, group_zeropoints, channel_scales, packed);
+  });
+}
+
+Function mm_out_of(const String& problem) {
+  return Function::FromTyped(
+      [problem](const TensorView& a, const TensorView& packed, const OptionalTensor& token_scales,
+                const OptionalTensor& bias,
+                const TensorView& out) { mm_out(problem, a, packed, token_scales, bias, out); });
+}
+
 }  // namespace
 }  // namespace machete::python
 
@@ -253,3 +273,5 @@ TVM_FFI_DLL_EXPORT_TYPED_FUNC(prepack_B, machete::python::prepack_B);
 TVM_FFI_DLL_EXPORT_TYPED_FUNC(check_prepacked, machete::python::check_prepacked);
 TVM_FFI_DLL_EXPORT_TYPED_FUNC(mm_out, machete::python::mm_out);
 TVM_FFI_DLL_EXPORT_TYPED_FUNC(mm, machete::python::mm);
+TVM_FFI_DLL_EXPORT_TYPED_FUNC(prepack_B_of, machete::python::prepack_B_of);
+TVM_FFI_DLL_EXPORT_TYPED_FUNC(mm_out_of, machete::python::mm_out_of);

@@ -8,6 +8,8 @@ Needs the package jax-tvm-ffi.
 
 from __future__ import annotations
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import jax_tvm_ffi
@@ -26,18 +28,33 @@ DTYPES: dict[DataType, jnp.dtype] = {
 }
 """What the types of activations and results are called by JAX."""
 
-for _name, _function, _arguments, _platforms in (
-    ("mm", _native.mm_out, ["attrs.problem"], ("gpu",)),
-    ("prepack_B", _native.prepack_B, ["attrs.problem", "attrs.tensor_scale"], ("gpu", "cpu")),
-):
-    for _platform in _platforms:
+
+# A target of XLA for each problem, since jax-tvm-ffi does not keep a text among the attributes
+# alive until the function has read it.
+
+
+@functools.cache
+def _prepack_B_target(problem: str) -> str:
+    name = f"machete.prepack_B {problem}"
+    function = _native.prepack_B_of(problem)
+    for platform in ("gpu", "cpu"):
         jax_tvm_ffi.register_ffi_target(
-            f"machete.{_name}",
-            _function,
-            arg_spec=[*_arguments, "args", "rets"],
-            platform=_platform,
-            allow_cuda_graph=_platform == "gpu",
+            name, function, arg_spec=["attrs.tensor_scale", "args", "rets"], platform=platform
         )
+    return name
+
+
+@functools.cache
+def _mm_target(problem: str) -> str:
+    name = f"machete.mm {problem}"
+    jax_tvm_ffi.register_ffi_target(
+        name,
+        _native.mm_out_of(problem),
+        arg_spec=["args", "rets"],
+        platform="gpu",
+        allow_cuda_graph=True,
+    )
+    return name
 
 
 def _or_empty(operand: jax.Array | None) -> jax.Array:
@@ -53,10 +70,9 @@ def prepack_B(desc: ProblemDesc, weights: Weights) -> jax.Array:
     """
     result = jax.ShapeDtypeStruct((prepacked_size(desc),), jnp.uint8)
     operands = (weights.group_scales, weights.group_zeropoints, weights.channel_scales)
-    packed: jax.Array = jax.ffi.ffi_call("machete.prepack_B", result)(
+    packed: jax.Array = jax.ffi.ffi_call(_prepack_B_target(desc.text), result)(
         weights.codes,
         *map(_or_empty, operands),
-        problem=desc.text,
         tensor_scale=np.float64(weights.tensor_scale),
     )
     return packed
@@ -84,7 +100,7 @@ def mm(
     """
     assert desc.out is not None
     result = jax.ShapeDtypeStruct((a.shape[0], desc.n), DTYPES[desc.out])
-    out: jax.Array = jax.ffi.ffi_call("machete.mm", result)(
-        a, packed, _or_empty(token_scales), _or_empty(bias), problem=desc.text
+    out: jax.Array = jax.ffi.ffi_call(_mm_target(desc.text), result)(
+        a, packed, _or_empty(token_scales), _or_empty(bias)
     )
     return out
