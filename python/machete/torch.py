@@ -276,11 +276,11 @@ class Linear(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., k] to [..., n]."""
-        a = x.reshape(-1, self.desc.k)
+        a = x if x.dim() == 2 else x.reshape(-1, self.desc.k)
         if self.input_order is not None:
             a = a[:, self.input_order]
         out = _dispatched_mm(a, self.packed, self._problem, None, self.bias)
-        return out.view(*x.shape[:-1], self.desc.n)
+        return out if x.dim() == 2 else out.view(*x.shape[:-1], self.desc.n)
 
     def extra_repr(self) -> str:
         """What is printed of it."""
