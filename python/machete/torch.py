@@ -1,0 +1,287 @@
+"""Operators and modules for PyTorch: eager, compiled, and in CUDA graphs.
+
+    linear = machete.torch.Linear.from_linear(linear)
+
+`torch.ops.machete.mm` and `torch.ops.machete.prepack_B` take a problem as `ProblemDesc.text`, which
+graphs can hold. They have no gradients.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from machete import _native
+from machete._problem import DataType, ProblemDesc
+from machete._product import Weights
+from machete.checkpoint import Layer
+
+DTYPES: dict[DataType, torch.dtype] = {
+    "f16": torch.float16,
+    "bf16": torch.bfloat16,
+    "f32": torch.float32,
+    "e4m3": torch.float8_e4m3fn,
+    "s8": torch.int8,
+}
+"""What the types of activations and results are called by PyTorch."""
+
+_library = torch.library.Library("machete", "DEF")
+_library.define(
+    "mm(Tensor a, Tensor packed, str problem, Tensor? token_scales=None, Tensor? bias=None)"
+    " -> Tensor"
+)
+_library.define(
+    "prepack_B(Tensor codes, Tensor? group_scales, str problem, Tensor? group_zeropoints=None,"
+    " Tensor? channel_scales=None, float tensor_scale=1.0) -> Tensor"
+)
+
+
+@functools.cache
+def _result(problem: str) -> tuple[int, torch.dtype]:
+    desc = ProblemDesc.parse(problem)
+    assert desc.out is not None
+    return desc.n, DTYPES[desc.out]
+
+
+def _can_be_read(a: torch.Tensor) -> bool:
+    row = a.stride(0)
+    return (
+        a.stride(1) == 1
+        and row >= a.shape[1]
+        and row * a.element_size() % 16 == 0
+        and a.data_ptr() % 16 == 0
+    )
+
+
+def _mm(
+    a: torch.Tensor,
+    packed: torch.Tensor,
+    problem: str,
+    token_scales: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    out: torch.Tensor
+    try:
+        out = _native.mm(problem, a, packed, token_scales, bias)
+    except ValueError:
+        if a.dim() != 2 or _can_be_read(a):
+            raise
+        a = a.clone(memory_format=torch.contiguous_format)
+        out = _native.mm(problem, a, packed, token_scales, bias)
+    return out
+
+
+def _mm_fake(
+    a: torch.Tensor,
+    packed: torch.Tensor,
+    problem: str,
+    token_scales: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    n, dtype = _result(problem)
+    k = ProblemDesc.parse(problem).k
+    torch._check(a.dim() == 2, lambda: f"a has {a.dim()} dimensions; allowed: 2")
+    torch._check(a.shape[1] == k, lambda: f"a has shape {list(a.shape)}; allowed: [m, {k}]")
+    return a.new_empty((a.shape[0], n), dtype=dtype)
+
+
+def _prepack_B(
+    codes: torch.Tensor,
+    group_scales: torch.Tensor | None,
+    problem: str,
+    group_zeropoints: torch.Tensor | None = None,
+    channel_scales: torch.Tensor | None = None,
+    tensor_scale: float = 1.0,
+) -> torch.Tensor:
+    packed = torch.empty(_native.prepacked_size(problem), dtype=torch.uint8, device=codes.device)
+    _native.prepack_B(
+        problem, tensor_scale, codes, group_scales, group_zeropoints, channel_scales, packed
+    )
+    return packed
+
+
+def _prepack_B_fake(
+    codes: torch.Tensor, group_scales: torch.Tensor | None, problem: str, *_: object
+) -> torch.Tensor:
+    return codes.new_empty(_native.prepacked_size(problem), dtype=torch.uint8)
+
+
+_library.impl("mm", _mm, "CUDA")
+for _backend in ("CUDA", "CPU"):
+    _library.impl("prepack_B", _prepack_B, _backend)
+torch.library.register_fake("machete::mm", _mm_fake, lib=_library)
+torch.library.register_fake("machete::prepack_B", _prepack_B_fake, lib=_library)
+
+
+def prepack_B(desc: ProblemDesc, weights: Weights) -> torch.Tensor:
+    """Packs weights, as `machete.prepack_B`, into a new tensor on their device.
+
+    Returns:
+        uint8 [prepacked_size(desc)].
+    """
+    packed: torch.Tensor = torch.ops.machete.prepack_B(
+        weights.codes,
+        weights.group_scales,
+        desc.text,
+        weights.group_zeropoints,
+        weights.channel_scales,
+        weights.tensor_scale,
+    )
+    return packed
+
+
+def mm(
+    desc: ProblemDesc,
+    a: torch.Tensor,
+    packed: torch.Tensor,
+    *,
+    token_scales: torch.Tensor | None = None,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """The product, as `machete.mm`. Activations whose rows the kernels cannot read are copied."""
+    return _dispatched_mm(a, packed, desc.text, token_scales, bias)
+
+
+def _dispatched_mm(
+    a: torch.Tensor,
+    packed: torch.Tensor,
+    problem: str,
+    token_scales: torch.Tensor | None,
+    bias: torch.Tensor | None,
+) -> torch.Tensor:
+    # PyTorch's dispatcher takes nearly as long as the rest of a call. It is left out where it would
+    # only find _mm: for plain tensors that nothing traces, intercepts or differentiates.
+    if (
+        not torch.compiler.is_compiling()
+        and type(a) is torch.Tensor
+        and a.is_cuda
+        and not a.requires_grad
+        and not is_in_torch_dispatch_mode()
+    ):
+        return _mm(a, packed, problem, token_scales, bias)
+    out: torch.Tensor = torch.ops.machete.mm(a, packed, problem, token_scales, bias)
+    return out
+
+
+def quantise(weight: torch.Tensor, *, b: DataType = "u4b8", group_size: int = 128) -> Weights:
+    """Rounds weights to the nearest code, with the least scales that reach each group's extremes.
+
+    Args:
+        weight: [n, k], floating point.
+        b: "u4b8" or "u8b128".
+        group_size: Divides k.
+
+    Returns:
+        Codes and scales, the latter of the weight's dtype.
+    """
+    bits = {"u4b8": 4, "u8b128": 8}.get(b)
+    if bits is None:
+        raise ValueError(f"b = {b}; allowed: u4b8, u8b128")
+    n, k = weight.shape
+    if k % group_size:
+        raise ValueError(f"group_size = {group_size}; allowed: divisors of k = {k}")
+    bias = 1 << bits - 1
+    groups = weight.float().view(n, -1, group_size)
+    scales = torch.maximum(groups.amax(-1) / (bias - 1), groups.amin(-1) / -bias)
+    scales = scales.to(weight.dtype)
+    # A group of zeros has no scale to speak of.
+    divisors = torch.where(scales == 0, 1, scales).float().unsqueeze(-1)
+    codes = (groups / divisors).round().clamp(-bias, bias - 1).add(bias).to(torch.uint8).view(n, k)
+    if bits == 4:
+        codes = codes[:, 0::2] | codes[:, 1::2] << 4
+    return Weights(codes=codes, group_scales=scales.t().contiguous())
+
+
+class Linear(torch.nn.Module):
+    """A linear layer with quantised weights; for inference.
+
+    Args:
+        desc: The layer's problem.
+        packed: From `prepack_B`.
+        bias: [n], of type `desc.out`.
+        input_order: int64 [k]: which input feature goes with each packed one; None is each its own.
+    """
+
+    packed: torch.Tensor
+    bias: torch.Tensor | None
+    input_order: torch.Tensor | None
+
+    def __init__(
+        self,
+        desc: ProblemDesc,
+        packed: torch.Tensor,
+        bias: torch.Tensor | None = None,
+        input_order: torch.Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.desc = desc
+        self._problem = desc.text
+        self.register_buffer("packed", packed)
+        self.register_buffer("bias", bias)
+        self.register_buffer("input_order", input_order)
+
+    @classmethod
+    def from_linear(
+        cls, linear: torch.nn.Linear, *, b: DataType = "u4b8", group_size: int = 128
+    ) -> Linear:
+        """Quantises a layer in bf16 or f16, as `quantise` says.
+
+        Args:
+            linear: The layer, on any device; it is left as it is.
+            b: "u4b8" or "u8b128".
+            group_size: Input features that share a scale.
+        """
+        names = {dtype: name for name, dtype in DTYPES.items() if name in ("f16", "bf16")}
+        if linear.weight.dtype not in names:
+            raise ValueError(
+                f"linear.weight has dtype {linear.weight.dtype}; allowed: bfloat16, float16"
+            )
+        n, k = linear.weight.shape
+        desc = ProblemDesc(a=names[linear.weight.dtype], b=b, n=n, k=k, group_size=group_size)
+        weights = quantise(linear.weight.detach(), b=b, group_size=group_size)
+        bias = None if linear.bias is None else linear.bias.detach().clone()
+        return cls(desc, prepack_B(desc, weights), bias)
+
+    @classmethod
+    def from_layer(cls, layer: Layer, device: torch.device | str = "cuda") -> Linear:
+        """A layer of a checkpoint.
+
+        Args:
+            layer: From `machete.checkpoint`.
+            device: Where it is packed, and stays.
+        """
+
+        def moved(array: np.ndarray | None) -> torch.Tensor | None:
+            return None if array is None else torch.from_numpy(array).to(device)
+
+        weights = layer.weights
+        moved_weights = dataclasses.replace(
+            weights,
+            codes=moved(weights.codes),
+            group_scales=moved(weights.group_scales),
+            group_zeropoints=moved(weights.group_zeropoints),
+            channel_scales=moved(weights.channel_scales),
+        )
+        bias = moved(layer.bias)
+        return cls(
+            layer.desc,
+            prepack_B(layer.desc, moved_weights),
+            None if bias is None else bias.view(DTYPES[layer.desc.a]),
+            moved(layer.input_order),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., k] to [..., n]."""
+        a = x if x.dim() == 2 else x.reshape(-1, self.desc.k)
+        if self.input_order is not None:
+            a = a[:, self.input_order]
+        out = _dispatched_mm(a, self.packed, self._problem, None, self.bias)
+        return out if x.dim() == 2 else out.view(*x.shape[:-1], self.desc.n)
+
+    def extra_repr(self) -> str:
+        """What is printed of it."""
+        return self._problem
