@@ -15,7 +15,8 @@
 // times 2^-q, without its scales:
 //
 //     s8     the code in two's complement, in the upper four bits: weight * 2^4
-//     e4m3   sign and magnitude, in the lowest bits, where numbers are spaced evenly: weight * 2^-9.
+//     e4m3   sign and magnitude, in the lowest bits, where numbers are spaced evenly: weight *
+//     2^-9.
 //            Magnitudes of negative codes are stored less one, and so fit into three bits.
 #pragma once
 
@@ -103,10 +104,8 @@ constexpr Encoding encoding(DataType a, DataType b, DataType group_scale) {
       e.exponent = e.type.exponent_bias - 1;
       // The stored scales end where the float's exponents do: 2^15 in f16, 2^126 in bf16.
       e.largest_scale_exponent = is_f16 ? 2 : 0;
-      const BitField f16[4][2] = {{{0x8c00, 0}, {0x0200, 2}},
-                                  {{0x8400, 2}, {0x0a00, 13}},
-                                  {{0x8e00, 6}},
-                                  {{0x8e00, 9}}};
+      const BitField f16[4][2] = {
+          {{0x8c00, 0}, {0x0200, 2}}, {{0x8400, 2}, {0x0a00, 13}}, {{0x8e00, 6}}, {{0x8e00, 9}}};
       const BitField bf16[4][2] = {
           {{0x8180, 0}, {0x0040, 8}}, {{0x81c0, 2}}, {{0x81c0, 6}}, {{0x81c0, 12}}};
       for (int p = 0; p < 4; ++p) {

@@ -1,5 +1,5 @@
-// From sums to outputs, for the epilogues of all kernels: a feature's factor, a token's scale, bias,
-// rounding.
+// From sums to outputs, for the epilogues of all kernels: a feature's factor, a token's scale,
+// bias, rounding.
 #pragma once
 
 #include "machete/kernel/pair.cuh"

@@ -282,7 +282,8 @@ MACHETE_HOST_DEVICE uint32_t groups_word(const PackingSource& source, const Pack
   const int word_groups = format.half_groups > 0 ? 2 : 1;
   uint32_t packed = 0;
   for (int i = 0; i < word_groups; ++i) {
-    const int block_group = format.half_groups > 0 ? part * format.half_groups + within * 2 + i : part;
+    const int block_group =
+        format.half_groups > 0 ? part * format.half_groups + within * 2 + i : part;
     const int64_t k = k_block * kBlockK + block_group * (kBlockK / layout.groups_per_block);
     if (k >= source.k) continue;
     const int64_t group = k / source.group_size;

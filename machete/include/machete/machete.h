@@ -78,8 +78,8 @@ size_t prepacked_size(const ProblemDesc& desc);
 struct Weights {
   // [n, k] row-major; 4 bits: two codes a byte, the lower half first; 8 bits: one a byte.
   const void* codes = nullptr;
-  // [k / group_size, n] row-major, of type b_group_scale; those of 16 bits below 2^113 in magnitude.
-  // Null for ones, where group_size is k.
+  // [k / group_size, n] row-major, of type b_group_scale; those of 16 bits below 2^113 in
+  // magnitude. Null for ones, where group_size is k.
   const void* group_scales = nullptr;
   // The same of type b_group_zeropoint, if that is not kVoid. In units of a code, as checkpoints
   // have them, from 0 to less than 2^bits; rounded to 1/256. A feature with another one has NaN in

@@ -35,10 +35,10 @@ struct DataTypeInfo {
 
 // Indexed by DataType.
 inline constexpr DataTypeInfo kDataTypeInfo[] = {
-    {"void", 0, 0}, {"f16", 16, 0},     {"bf16", 16, 0},   {"f32", 32, 0},
-    {"e4m3", 8, 0}, {"e5m2", 8, 0},     {"e2m1", 4, 0},    {"ue8m0", 8, 0},
-    {"s8", 8, 0},   {"s4", 4, 0},       {"u4", 4, 0},      {"u8", 8, 0},
-    {"u4b8", 4, 8}, {"u8b128", 8, 128}, {"s32", 32, 0},    {"unknown", 0, 0},  // any other value
+    {"void", 0, 0}, {"f16", 16, 0},     {"bf16", 16, 0}, {"f32", 32, 0},
+    {"e4m3", 8, 0}, {"e5m2", 8, 0},     {"e2m1", 4, 0},  {"ue8m0", 8, 0},
+    {"s8", 8, 0},   {"s4", 4, 0},       {"u4", 4, 0},    {"u8", 8, 0},
+    {"u4b8", 4, 8}, {"u8b128", 8, 128}, {"s32", 32, 0},  {"unknown", 0, 0},  // any other value
 };
 
 constexpr const DataTypeInfo& info(DataType type) {
