@@ -252,6 +252,11 @@ __host__ __device__ double rounding(DataType type) {
   return 0.2123 * (type == DataType::kBF16 ? 0x1p-7 : 0x1p-10);
 }
 
+// The same of subnormals, as it is.
+__device__ double subnormal_rounding(DataType type) {
+  return 0.2887 * (type == DataType::kBF16 ? 0x1p-133 : 0x1p-24);
+}
+
 // Tensor cores cut sums off, after 14 bits with activations of e4m3, else where a float32 ends.
 // What that comes to over the sum of squares, if each addition takes away half a unit. Sums of
 // groups are added up elsewhere, and those of s8 are exact.
@@ -266,6 +271,7 @@ double accumulation(const ProblemDesc& desc) {
 __global__ void add_squares(RunArgs args, DataType type, double weight_error,
                             const double* products, const double* squares, int64_t n, double* sum) {
   const double output_error = rounding(type);
+  const double least_error = subnormal_rounding(type);
   double total = 0;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = thread_index(); i < args.m * n; i += stride) {
@@ -274,6 +280,7 @@ __global__ void add_squares(RunArgs args, DataType type, double weight_error,
     const double wanted = products[i] * token + bias;
     const double error = load(args.out, type, i / n * args.ldo + i % n) - wanted;
     const double expected = output_error * output_error * wanted * wanted +
+                            least_error * least_error +
                             weight_error * weight_error * squares[i] * token * token;
     if (error != 0) total += error * error / expected;
   }
