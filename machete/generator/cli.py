@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _load(catalogue: Path | None, described: Path | None) -> dict[str, ImplConfig]:
     """Reads and checks a catalogue; returns its families by name, sorted."""
-    families = FAMILIES
+    families: Sequence[ImplConfig] = FAMILIES
     if described is not None:
         families = read_families(described)
     elif catalogue is not None:
