@@ -43,7 +43,7 @@ class ProblemTest(unittest.TestCase):
             machete.ProblemDesc(a="s8", b="e5m2", n=8, k=16, group_size=16)
         )
         self.assertFalse(status)
-        self.assertRegex(status.message, r"^types\.a = s8; allowed: ")
+        self.assertRegex(status.message, r"^types\.b = e5m2; allowed: u4b8$")
         status = machete.can_implement(DESC, "fast")
         self.assertFalse(status)
         self.assertRegex(status.message, "^schedule = fast is none of ")
