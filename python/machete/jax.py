@@ -3,7 +3,8 @@
     packed = machete.jax.prepack_B(desc, machete.Weights(codes=codes, group_scales=group_scales))
     out = jax.jit(functools.partial(machete.jax.mm, desc))(a, packed)
 
-Needs the package jax-tvm-ffi, which has room for 1024 functions in a process: a problem takes three.
+Needs the package jax-tvm-ffi, which has room for 1024 functions in a process; a problem takes
+three.
 """
 
 from __future__ import annotations
