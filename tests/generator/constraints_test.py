@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from examples import COOPERATIVE, FAMILY, SLICED_K, STREAMING, TYPES
-
 from machete.generator.config import (
     EpilogueSchedule,
     FastestOf,

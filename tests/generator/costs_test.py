@@ -5,7 +5,6 @@ import unittest
 from pathlib import Path
 
 from examples import COOPERATIVE, SLICED_K
-
 from machete.generator.config import generate_sch_sig
 from machete.generator.costs import COST_TERMS, fastest_of, read_costs, write_costs
 from machete.generator.errors import GeneratorError

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from examples import FAMILY, describe
-
 from machete.generator.catalogue import FAMILIES
 from machete.generator.config import ImplConfig, generate_type_option_name
 from machete.generator.constraints import check_families

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 import examples
-
 from machete.generator.config import (
     EpilogueSchedule,
     KernelSchedule,

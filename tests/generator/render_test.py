@@ -10,7 +10,6 @@ from pathlib import Path
 from unittest import mock
 
 from examples import COOPERATIVE, FAMILY, SLICED_K, STREAMING
-
 from machete.generator.catalogue import FAMILIES
 from machete.generator.config import FastestOf, ImplConfig
 from machete.generator.costs import COST_TERMS

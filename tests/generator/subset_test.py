@@ -4,7 +4,6 @@ import dataclasses
 import unittest
 
 from examples import COOPERATIVE, FAMILY, SLICED_K, STREAMING
-
 from machete.generator.catalogue import FAMILIES
 from machete.generator.config import FastestOf, ImplConfig, generate_sch_sig
 from machete.generator.constraints import check_families

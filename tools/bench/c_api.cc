@@ -38,8 +38,13 @@ machete::ProblemDesc make_desc(const char* a, const char* b, const char* group_s
   const DataType weights = type_of(b);
   const bool has_zeros = weights == DataType::kU4 || weights == DataType::kU8;
   const DataType out = machete::info(type).bits == 16 ? type : DataType::kBF16;
-  desc.types = {type,           weights,        type_of(group_scale), has_zeros ? type : DataType::kVoid,
-                DataType::kF32, DataType::kF32, out,
+  desc.types = {type,
+                weights,
+                type_of(group_scale),
+                has_zeros ? type : DataType::kVoid,
+                DataType::kF32,
+                DataType::kF32,
+                out,
                 type == DataType::kS8 ? DataType::kS32 : DataType::kF32};
   desc.n = n;
   desc.k = k;
@@ -76,8 +81,8 @@ int machete_schedules(const char* a, const char* b, const char* group_scale, con
 
 // A plan; schedule may be null. Never freed: one for each layer and choice of options of a
 // benchmark.
-const char* machete_open(const char* a, const char* b, const char* group_scale, int64_t n, int64_t k,
-                         int64_t group_size, const char* schedule,
+const char* machete_open(const char* a, const char* b, const char* group_scale, int64_t n,
+                         int64_t k, int64_t group_size, const char* schedule,
                          int programmatic_dependent_launch, Handle** handle) {
   *handle = new Handle{make_desc(a, b, group_scale, n, k, group_size), {}};
   machete::PlanOptions options;
@@ -97,8 +102,8 @@ int64_t machete_workspace_size(const Handle* handle, int64_t m) {
 const char* machete_schedule(const Handle* handle, int64_t m) { return handle->plan.schedule(m); }
 
 const char* machete_prepack(const Handle* handle, const void* codes, const void* group_scales,
-                            const void* group_zeropoints, const float* channel_scales,
-                            void* packed, cudaStream_t stream) {
+                            const void* group_zeropoints, const float* channel_scales, void* packed,
+                            cudaStream_t stream) {
   const machete::Weights weights = {codes, group_scales, group_zeropoints, channel_scales};
   return result(machete::prepack_B(handle->desc, weights, packed, stream));
 }

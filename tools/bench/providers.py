@@ -64,7 +64,11 @@ class KernelLibrary:
         run = (*(pointer,) * 4, size, *(pointer,) * 3, size, pointer)
         for name, result, arguments in (
             ("schedules", number, (text, text, text, ctypes.POINTER(text), number)),
-            ("open", text, (text, text, text, size, size, size, text, number, ctypes.POINTER(pointer))),
+            (
+                "open",
+                text,
+                (text, text, text, size, size, size, text, number, ctypes.POINTER(pointer)),
+            ),
             ("packed_size", size, (pointer,)),
             ("workspace_size", size, (pointer, size)),
             ("schedule", text, (pointer, size)),
