@@ -171,18 +171,27 @@ __global__ void fill_bias(void* out, DataType type, int64_t count, uint64_t seed
   if (i < count) store(out, type, i, 8 * random_unit(seed, i) - 4);
 }
 
-// W[k, n] as machete.h says it, but for the scales of features.
-__device__ double weight(const Weights& weights, const ProblemDesc& desc, int64_t n, int64_t k) {
+// W[k, n] as machete.h says it, but for the scales of features; and the sum of the squares of what
+// is rounded on the way: the weight and, where a zero point is not whole, its fraction of a scale.
+struct Weight {
+  double value;
+  double square;
+};
+
+__device__ Weight weight(const Weights& weights, const ProblemDesc& desc, int64_t n, int64_t k) {
   const int64_t at = k / desc.group_size * desc.n + n;
   double w = load(weights.codes, desc.types.b, n * desc.k + k);
+  double fraction = 0;
   if (weights.group_zeropoints != nullptr) {
-    const double zero = load(weights.group_zeropoints, desc.types.b_group_zeropoint, at);
-    w -= floor(zero * 256 + 0.5) / 256;
+    double zero = load(weights.group_zeropoints, desc.types.b_group_zeropoint, at);
+    zero = floor(zero * 256 + 0.5) / 256;
+    fraction = zero - floor(zero);
+    w -= zero;
   }
-  if (weights.group_scales != nullptr) {
-    w *= load(weights.group_scales, desc.types.b_group_scale, at);
-  }
-  return w;
+  const double scale = weights.group_scales == nullptr
+                           ? 1
+                           : load(weights.group_scales, desc.types.b_group_scale, at);
+  return {w * scale, (w * w + fraction * fraction) * scale * scale};
 }
 
 // 128 x 64 outputs a CTA, 8 x 4 a thread, 8 input features at a time.
@@ -192,7 +201,7 @@ constexpr int kTileK = 8;
 __global__ void __launch_bounds__(256) multiply(const void* a, Weights weights, ProblemDesc desc,
                                                 int64_t m, double* products, double* squares) {
   __shared__ double tile_a[kTileK][kTileM + 1];
-  __shared__ double tile_w[kTileK][kTileN + 1];
+  __shared__ Weight tile_w[kTileK][kTileN + 1];
   const int64_t n = desc.n;
   const int64_t k = desc.k;
   const int64_t m0 = int64_t{blockIdx.y} * kTileM;
@@ -210,7 +219,8 @@ __global__ void __launch_bounds__(256) multiply(const void* a, Weights weights, 
     for (int i = threadIdx.x; i < kTileN * kTileK; i += 256) {
       const int64_t nn = n0 + i / kTileK;
       const int64_t kk = k0 + i % kTileK;
-      tile_w[i % kTileK][i / kTileK] = nn < n && kk < k ? weight(weights, desc, nn, kk) : 0;
+      tile_w[i % kTileK][i / kTileK] =
+          nn < n && kk < k ? weight(weights, desc, nn, kk) : Weight{0, 0};
     }
     __syncthreads();
     for (int kk = 0; kk < kTileK; ++kk) {
@@ -218,9 +228,10 @@ __global__ void __launch_bounds__(256) multiply(const void* a, Weights weights, 
       for (int i = 0; i < 8; ++i) {
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          const double product = tile_a[kk][row + 16 * i] * tile_w[kk][column + 16 * j];
-          sums[i][j] += product;
-          square_sums[i][j] += product * product;
+          const double activation = tile_a[kk][row + 16 * i];
+          const Weight& w = tile_w[kk][column + 16 * j];
+          sums[i][j] += activation * w.value;
+          square_sums[i][j] += activation * activation * w.square;
         }
       }
     }

@@ -82,8 +82,9 @@ struct Weights {
   // magnitude. Null for ones, where group_size is k.
   const void* group_scales = nullptr;
   // The same of type b_group_zeropoint, if that is not kVoid. In units of a code, as checkpoints
-  // have them, from 0 to less than 2^bits; rounded to 1/256. A feature with another one has NaN in
-  // all its outputs, as one has with a NaN among its codes or 8-bit scales.
+  // have them, from 0 to less than 2^bits; rounded to 1/256. What is left of one that is not whole,
+  // times the scale, is rounded to a's type. A feature with another one has NaN in all its outputs,
+  // as one has with a NaN among its codes or 8-bit scales.
   const void* group_zeropoints = nullptr;
   const float* channel_scales = nullptr;  // [n], or null
   float tensor_scale = 1.f;
