@@ -273,10 +273,13 @@ TEST(Check, GroupSizes) {
         EXPECT_TRUE(status.ok()) << status.message();
         continue;
       }
+      const std::string allowed = family.group_multiple == 0
+                                      ? " without group scales: k = " + std::to_string(k)
+                                      : ": a multiple of " + std::to_string(family.group_multiple) +
+                                            " that divides k = " + std::to_string(k) +
+                                            ", or k itself";
       expect_refused(desc, StatusCode::kInvalidArgument,
-                     "group_size = " + std::to_string(group_size) + "; allowed: a multiple of " +
-                         std::to_string(family.group_multiple) +
-                         " that divides k = " + std::to_string(k) + ", or k itself");
+                     "group_size = " + std::to_string(group_size) + "; allowed" + allowed);
     }
   }
 }
