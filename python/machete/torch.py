@@ -29,12 +29,12 @@ DTYPES: dict[DataType, torch.dtype] = {
 }
 """What the types of activations and results are called by PyTorch."""
 
-_library = torch.library.Library("machete", "DEF")
-_library.define(
+_operators = torch.library.Library("machete", "DEF")
+_operators.define(
     "mm(Tensor a, Tensor packed, str problem, Tensor? token_scales=None, Tensor? bias=None)"
     " -> Tensor"
 )
-_library.define(
+_operators.define(
     "prepack_B(Tensor codes, Tensor? group_scales, str problem, Tensor? group_zeropoints=None,"
     " Tensor? channel_scales=None, float tensor_scale=1.0) -> Tensor"
 )
@@ -110,11 +110,11 @@ def _prepack_B_fake(
     return codes.new_empty(_native.prepacked_size(problem), dtype=torch.uint8)
 
 
-_library.impl("mm", _mm, "CUDA")
+_operators.impl("mm", _mm, "CUDA")
 for _backend in ("CUDA", "CPU"):
-    _library.impl("prepack_B", _prepack_B, _backend)
-torch.library.register_fake("machete::mm", _mm_fake, lib=_library)
-torch.library.register_fake("machete::prepack_B", _prepack_B_fake, lib=_library)
+    _operators.impl("prepack_B", _prepack_B, _backend)
+torch.library.register_fake("machete::mm", _mm_fake, lib=_operators)
+torch.library.register_fake("machete::prepack_B", _prepack_B_fake, lib=_operators)
 
 
 def prepack_B(desc: ProblemDesc, weights: Weights) -> torch.Tensor:
