@@ -125,7 +125,7 @@ _CHANNEL_SCHEDULES = (
 )
 
 
-# Measured with e4m3; s8 differs by the same few per cent with every schedule.
+# Measured with e4m3; docs/tuning.md says how well they choose for s8.
 _SMALL_ACTIVATION_COSTS = {False: _costs("e4m3_u4b8_gsvoid"), True: _costs("e4m3_u4b8")}
 
 

@@ -13,6 +13,7 @@ import functools
 
 import numpy as np
 import torch
+from torch import library
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from machete import _native
@@ -29,14 +30,15 @@ DTYPES: dict[DataType, torch.dtype] = {
 }
 """What the types of activations and results are called by PyTorch."""
 
-_operators = torch.library.Library("machete", "DEF")
-_operators.define(
-    "mm(Tensor a, Tensor packed, str problem, Tensor? token_scales=None, Tensor? bias=None)"
-    " -> Tensor"
+library.define(
+    "machete::mm",
+    "(Tensor a, Tensor packed, str problem, Tensor? token_scales=None, Tensor? bias=None)"
+    " -> Tensor",
 )
-_operators.define(
-    "prepack_B(Tensor codes, Tensor? group_scales, str problem, Tensor? group_zeropoints=None,"
-    " Tensor? channel_scales=None, float tensor_scale=1.0) -> Tensor"
+library.define(
+    "machete::prepack_B",
+    "(Tensor codes, Tensor? group_scales, str problem, Tensor? group_zeropoints=None,"
+    " Tensor? channel_scales=None, float tensor_scale=1.0) -> Tensor",
 )
 
 
@@ -110,11 +112,10 @@ def _prepack_B_fake(
     return codes.new_empty(_native.prepacked_size(problem), dtype=torch.uint8)
 
 
-_operators.impl("mm", _mm, "CUDA")
-for _backend in ("CUDA", "CPU"):
-    _operators.impl("prepack_B", _prepack_B, _backend)
-torch.library.register_fake("machete::mm", _mm_fake, lib=_operators)
-torch.library.register_fake("machete::prepack_B", _prepack_B_fake, lib=_operators)
+library.impl("machete::mm", "cuda", _mm)
+library.impl("machete::prepack_B", ("cuda", "cpu"), _prepack_B)
+library.register_fake("machete::mm", _mm_fake)
+library.register_fake("machete::prepack_B", _prepack_B_fake)
 
 
 def prepack_B(desc: ProblemDesc, weights: Weights) -> torch.Tensor:

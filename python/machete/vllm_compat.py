@@ -23,6 +23,7 @@ import functools
 from typing import Protocol
 
 import torch
+from torch import library
 from torch.multiprocessing.reductions import StorageWeakRef
 
 import machete.torch
@@ -53,21 +54,22 @@ _B_TYPES: dict[int, DataType] = {
 _BITS: dict[DataType, int] = {"u4b8": 4, "u8b128": 8, "u4": 4, "u8": 8}
 _TYPES: dict[torch.dtype, DataType] = {dtype: name for name, dtype in machete.torch.DTYPES.items()}
 
-_operators = torch.library.Library("machete_vllm", "DEF")
-_operators.define(
-    "machete_supported_schedules(ScalarType a_type, int b_type,"
+library.define(
+    "machete_vllm::machete_supported_schedules",
+    "(ScalarType a_type, int b_type,"
     " ScalarType? maybe_group_scales_type, ScalarType? maybe_group_zeros_type,"
     " ScalarType? maybe_channel_scales_type, ScalarType? maybe_token_scales_type,"
-    " ScalarType? maybe_out_type) -> str[]"
+    " ScalarType? maybe_out_type) -> str[]",
 )
-_operators.define(
-    "machete_mm(Tensor A, Tensor B, int b_type, ScalarType? out_type, Tensor? group_scales,"
+library.define(
+    "machete_vllm::machete_mm",
+    "(Tensor A, Tensor B, int b_type, ScalarType? out_type, Tensor? group_scales,"
     " Tensor? group_zeros, int? group_size, Tensor? channel_scales, Tensor? token_scales,"
-    " str? schedule) -> Tensor"
+    " str? schedule) -> Tensor",
 )
-_operators.define(
-    "machete_prepack_B(Tensor B, ScalarType a_type, int b_type, ScalarType? group_scales_type)"
-    " -> Tensor"
+library.define(
+    "machete_vllm::machete_prepack_B",
+    "(Tensor B, ScalarType a_type, int b_type, ScalarType? group_scales_type) -> Tensor",
 )
 
 
@@ -231,11 +233,11 @@ def _prepack_B_fake(B: torch.Tensor, *_: object) -> torch.Tensor:
     return torch.empty_like(B, memory_format=torch.contiguous_format)
 
 
-_operators.impl("machete_supported_schedules", _supported_schedules, "CompositeExplicitAutograd")
-_operators.impl("machete_mm", _mm, "CUDA")
-_operators.impl("machete_prepack_B", _prepack_B, "CUDA")
-torch.library.register_fake("machete_vllm::machete_mm", _mm_fake, lib=_operators)
-torch.library.register_fake("machete_vllm::machete_prepack_B", _prepack_B_fake, lib=_operators)
+library.impl("machete_vllm::machete_supported_schedules", "default", _supported_schedules)
+library.impl("machete_vllm::machete_mm", "cuda", _mm)
+library.impl("machete_vllm::machete_prepack_B", "cuda", _prepack_B)
+library.register_fake("machete_vllm::machete_mm", _mm_fake)
+library.register_fake("machete_vllm::machete_prepack_B", _prepack_B_fake)
 
 
 def machete_supported_schedules(

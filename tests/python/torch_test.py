@@ -9,6 +9,7 @@ import machete.torch
 import numpy as np
 import torch
 from layers import make_layer
+from torch import library
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import machete
@@ -65,10 +66,10 @@ class OperatorTest(unittest.TestCase):
 
     def test_opcheck(self) -> None:
         layer = self.layer
-        torch.library.opcheck(
+        library.opcheck(
             torch.ops.machete.mm.default, (layer.activations(5), layer.packed, self.problem)
         )
-        torch.library.opcheck(
+        library.opcheck(
             torch.ops.machete.prepack_B.default,
             (layer.weights.codes, layer.weights.group_scales, self.problem),
         )

@@ -57,13 +57,13 @@ class WheelTest(unittest.TestCase):
         """Opens it."""
         self.wheel = zipfile.ZipFile(WHEEL)
         self.addCleanup(self.wheel.close)
-        self.library = self.wheel.read("machete/libmachete.so")
+        self.shared_object = self.wheel.read("machete/libmachete.so")
 
     def test_tag_is_true(self) -> None:
         name = re.fullmatch(r".*-py3-none-manylinux_(\d+)_(\d+)_x86_64\.whl", WHEEL.name)
         self.assertIsNotNone(name, WHEEL.name)
         newest = NEWEST | {"GLIBC": tuple(map(int, name.groups()))}
-        needed, versions = dynamic_strings(self.library)
+        needed, versions = dynamic_strings(self.shared_object)
         self.assertIn("libc.so.6", needed)
         self.assertLessEqual(set(needed), LIBRARIES)
         self.assertTrue(versions)

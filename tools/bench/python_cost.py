@@ -39,8 +39,8 @@ def median_us(call: Callable[[], object]) -> float:
 def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("library", type=Path, help="libmachete_bench.so")
-    library = KernelLibrary(parser.parse_args().library)
+    parser.add_argument("path", type=Path, help="libmachete_bench.so")
+    library = KernelLibrary(parser.parse_args().path)
     for name, nanoseconds in host_cost(library, "bf16", "u4b8", False).items():
         print(f"{name.removesuffix('_ns'):30}{nanoseconds / 1000:8.2f} us")
 
