@@ -4,6 +4,7 @@ To add a schedule, state it here and name it in the heuristic; to add a family, 
 whose types the table in constraints.py allows. Then `bazel run //machete:update_catalogue`.
 """
 
+import dataclasses
 from pathlib import Path
 
 from machete.generator.config import (
@@ -12,7 +13,7 @@ from machete.generator.config import (
     KernelSchedule,
     ScheduleConfig,
     TileScheduler,
-    TypeConfig,
+    default_types,
 )
 from machete.generator.costs import Costs, fastest_of, read_costs
 from machete.generator.datatypes import DataType
@@ -80,16 +81,7 @@ def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) 
     """16-bit activations; group scales of the same type unless stated otherwise."""
     schedules = _WEIGHT_ONLY_SCHEDULES + _BY_BITS[b.bits]
     return ImplConfig(
-        types=TypeConfig(
-            a=a,
-            b=b,
-            b_group_scale=group_scale or a,
-            b_group_zeropoint=a if b in (DataType.u4, DataType.u8) else DataType.void,
-            b_channel_scale=DataType.f32,
-            a_token_scale=DataType.f32,
-            out=a,
-            accumulator=DataType.f32,
-        ),
+        types=dataclasses.replace(default_types(a, b), b_group_scale=group_scale or a),
         schedules=schedules,
         heuristic=(
             ("M <= 8", _streaming(8)),
@@ -139,16 +131,7 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
         schedules = tuple(schedule for schedule in schedules if schedule != _streaming(16))
         streaming_tokens.remove(16)
     return ImplConfig(
-        types=TypeConfig(
-            a=a,
-            b=DataType.u4b8,
-            b_group_scale=group_scale,
-            b_group_zeropoint=DataType.void,
-            b_channel_scale=DataType.f32,
-            a_token_scale=DataType.f32,
-            out=DataType.bf16,
-            accumulator=DataType.s32 if a is DataType.s8 else DataType.f32,
-        ),
+        types=dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale),
         schedules=schedules,
         heuristic=(
             *((f"M <= {tokens}", _streaming(tokens)) for tokens in streaming_tokens),
