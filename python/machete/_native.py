@@ -22,3 +22,4 @@ mm = _library.mm
 mm_out = _library.mm_out
 prepack_B_of = _library.prepack_B_of
 mm_out_of = _library.mm_out_of
+register_torch_mm = _library.register_torch_mm

@@ -16,7 +16,10 @@ bool same(DLDataType a, DLDataType b) {
   return a.code == b.code && a.bits == b.bits && a.lanes == b.lanes;
 }
 
-std::string name_of(DLDataType type) { return tvm::ffi::DLDataTypeToString(type); }
+std::string name_of(DLDataType type) {
+  if (type.code == kDLOpaqueHandle) return "that is none of DLPack's";
+  return tvm::ffi::DLDataTypeToString(type);
+}
 
 std::string name_of(DLDevice device) {
   if (device.device_type == kDLCPU) return "the CPU";

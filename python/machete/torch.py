@@ -3,7 +3,8 @@
     linear = machete.torch.Linear.from_linear(linear)
 
 `torch.ops.machete.mm` and `torch.ops.machete.prepack_B` take a problem as `ProblemDesc.text`, which
-graphs can hold. They have no gradients.
+graphs can hold. They have no gradients. What `mm` refuses is a ValueError, also where `machete.mm`
+has a TypeError: PyTorch carries no other from C++; NotImplementedError is a RuntimeError.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import functools
 import numpy as np
 import torch
 from torch import library
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from machete import _native
 from machete._problem import DataType, ProblemDesc
@@ -49,16 +49,6 @@ def _result(problem: str) -> tuple[int, torch.dtype]:
     return desc.n, DTYPES[desc.out]
 
 
-def _can_be_read(a: torch.Tensor) -> bool:
-    row = a.stride(0)
-    return (
-        a.stride(1) == 1
-        and row >= a.shape[1]
-        and row * a.element_size() % 16 == 0
-        and a.data_ptr() % 16 == 0
-    )
-
-
 def _mm(
     a: torch.Tensor,
     packed: torch.Tensor,
@@ -69,9 +59,7 @@ def _mm(
     out: torch.Tensor
     try:
         out = _native.mm(problem, a, packed, token_scales, bias)
-    except ValueError:
-        if a.dim() != 2 or _can_be_read(a):
-            raise
+    except ValueError:  # perhaps rows that the kernels cannot read
         a = a.clone(memory_format=torch.contiguous_format)
         out = _native.mm(problem, a, packed, token_scales, bias)
     return out
@@ -112,10 +100,14 @@ def _prepack_B_fake(
     return codes.new_empty(_native.prepacked_size(problem), dtype=torch.uint8)
 
 
-library.impl("machete::mm", "cuda", _mm)
+# From PyTorch 2.10 on the operator calls C++, without Python between.
+if not _native.register_torch_mm():
+    library.impl("machete::mm", "cuda", _mm)
 library.impl("machete::prepack_B", ("cuda", "cpu"), _prepack_B)
 library.register_fake("machete::mm", _mm_fake)
 library.register_fake("machete::prepack_B", _prepack_B_fake)
+
+_mm_operator = torch.ops.machete.mm.default
 
 
 def prepack_B(desc: ProblemDesc, weights: Weights) -> torch.Tensor:
@@ -144,27 +136,7 @@ def mm(
     bias: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The product, as `machete.mm`. Activations whose rows the kernels cannot read are copied."""
-    return _dispatched_mm(a, packed, desc.text, token_scales, bias)
-
-
-def _dispatched_mm(
-    a: torch.Tensor,
-    packed: torch.Tensor,
-    problem: str,
-    token_scales: torch.Tensor | None,
-    bias: torch.Tensor | None,
-) -> torch.Tensor:
-    # PyTorch's dispatcher takes nearly as long as the rest of a call. It is left out where it would
-    # only find _mm: for plain tensors that nothing traces, intercepts or differentiates.
-    if (
-        not torch.compiler.is_compiling()
-        and type(a) is torch.Tensor
-        and a.is_cuda
-        and not a.requires_grad
-        and not is_in_torch_dispatch_mode()
-    ):
-        return _mm(a, packed, problem, token_scales, bias)
-    out: torch.Tensor = torch.ops.machete.mm(a, packed, problem, token_scales, bias)
+    out: torch.Tensor = _mm_operator(a, packed, desc.text, token_scales, bias)
     return out
 
 
@@ -280,7 +252,7 @@ class Linear(torch.nn.Module):
         a = x if x.dim() == 2 else x.reshape(-1, self.desc.k)
         if self.input_order is not None:
             a = a[:, self.input_order]
-        out = _dispatched_mm(a, self.packed, self._problem, None, self.bias)
+        out: torch.Tensor = _mm_operator(a, self.packed, self._problem, None, self.bias)
         return out if x.dim() == 2 else out.view(*x.shape[:-1], self.desc.n)
 
     def extra_repr(self) -> str:

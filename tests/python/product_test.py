@@ -50,6 +50,8 @@ class ProductTest(unittest.TestCase):
                         out = machete.mm(layer.desc, x, layer.packed, token_scales=scales)
                         self.assertEqual(out.dtype, torch.bfloat16)
                         self.assertLess(layer.error(x, out, scales), 1)
+                        again = torch.ops.machete.mm(x, layer.packed, layer.desc.text, scales)
+                        self.assertTrue(torch.equal(again, out))
 
     def test_scales_and_bias(self) -> None:
         layer = make_layer(channel_and_token_scales=True)

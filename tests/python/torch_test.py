@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import unittest
+from pathlib import Path
 
 import machete.checkpoint
 import machete.torch
@@ -41,12 +43,109 @@ class OperatorTest(unittest.TestCase):
                 if a.shape[0]:
                     self.assertLess(self.layer.error(a, out), 1)
 
+    def test_needs_no_python(self) -> None:
+        self.assertIn("torch_abi.cc", torch._C._dispatch_dump("machete::mm"))
+
+    def test_kernel_for_older_versions(self) -> None:
+        wide = torch.randn(24, 1032, device="cuda").to(torch.bfloat16)
+        for a in (wide[:, :1024], wide[:, 1:1025]):
+            wanted = torch.ops.machete.mm(a, self.layer.packed, self.problem)
+            out = machete.torch._mm(a, self.layer.packed, self.problem)
+            self.assertTrue(torch.equal(out, wanted))
+
+    def test_scales_and_bias(self) -> None:
+        layer = make_layer(channel_and_token_scales=True)
+        a = layer.activations(9)
+        token_scales = torch.rand(9, device="cuda") + 0.5
+        bias = torch.randn(512, device="cuda").to(layer.dtype)
+        for given in (
+            {},
+            {"bias": bias},
+            {"token_scales": token_scales},
+            {"token_scales": token_scales, "bias": bias},
+        ):
+            with self.subTest(given=list(given)):
+                out = torch.ops.machete.mm(a, layer.packed, layer.desc.text, **given)
+                self.assertLess(layer.error(a, out, **given), 1)
+                self.assertTrue(
+                    torch.equal(out, machete.torch.mm(layer.desc, a, layer.packed, **given))
+                )
+
     def test_mistakes(self) -> None:
+        a, packed, problem = self.layer.activations(4), self.layer.packed, self.problem
+        for arguments, words in (
+            ((a[:, :512], packed, problem), r"^a has shape \[4, 512\]; allowed: \[m, 1024\]$"),
+            ((a[0], packed, problem), r"^a has shape \[1024\]; allowed: \[m, 1024\]$"),
+            ((a.float(), packed, problem), "^a has dtype float32; allowed: bfloat16$"),
+            ((a.to(torch.complex64), packed, problem), "^a has dtype .*; allowed: bfloat16$"),
+            ((a.cpu(), packed, problem), "^a is on the CPU; allowed: CUDA devices$"),
+            ((a, packed.cpu(), problem), "^packed is on the CPU; allowed: CUDA device 0$"),
+            ((a, packed[:7], problem), r"^packed has shape \[7\]; allowed: \[\d+\]$"),
+            ((a, packed, problem.replace("k=1024", "k=1000")), "^k = 1000; allowed: "),
+            ((a, packed, "a=bf17"), "^a = bf17; allowed: void, f16, "),
+            ((a, packed, "dtype=bf16"), "^problem has the field dtype; allowed: "),
+            ((a, packed, problem, a[:, 0].float()), "^token_scales = 0x.*void"),
+            ((a, packed, problem, None, a[0]), r"^bias has shape \[1024\]; allowed: \[512\]$"),
+        ):
+            with self.subTest(words), self.assertRaisesRegex(ValueError, words):
+                torch.ops.machete.mm(*arguments)
+        with self.assertRaisesRegex(RuntimeError, "no kernels|b = "):
+            torch.ops.machete.mm(a, packed, problem.replace("b=u4b8", "b=e5m2"))
+        out = torch.ops.machete.mm(a, packed, problem)
+        self.assertLess(self.layer.error(a, out), 1)
+
+    def test_memory_that_is_not_there(self) -> None:
+        a = self.layer.activations(1).expand(2**28, 1024)
+        with self.assertRaisesRegex(RuntimeError, "^PyTorch failed to allocate a tensor"):
+            torch.ops.machete.mm(a, self.layer.packed, self.problem)
+
+    def test_memory_that_is_kept(self) -> None:
         a = self.layer.activations(4)
-        with self.assertRaisesRegex(ValueError, r"a has shape \[4, 512\]; allowed: \[m, 1024\]"):
-            torch.ops.machete.mm(a[:, :512], self.layer.packed, self.problem)
-        with self.assertRaisesRegex(TypeError, "a has dtype float32; allowed: bfloat16"):
-            torch.ops.machete.mm(a.float(), self.layer.packed, self.problem)
+        bias = torch.zeros(512, dtype=torch.bfloat16, device="cuda")
+        misaligned = torch.zeros(4, 1025, dtype=torch.bfloat16, device="cuda")[:, 1:]
+
+        def call(times: int) -> None:
+            for _ in range(times):
+                torch.ops.machete.mm(a, self.layer.packed, self.problem, None, bias)
+                torch.ops.machete.mm(misaligned, self.layer.packed, self.problem)
+                with self.assertRaises(ValueError):
+                    torch.ops.machete.mm(a, self.layer.packed, self.problem, None, bias[:1])
+            torch.cuda.synchronize()
+
+        def used() -> tuple[int, int]:
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            return pages * 4096, torch.cuda.memory_allocated()
+
+        call(1000)
+        host, device = used()
+        call(50_000)
+        host_after, device_after = used()
+        self.assertEqual(device_after, device)
+        # A word that each call leaked would be more.
+        self.assertLess(host_after - host, 50_000 * 16)
+
+    def test_threads_and_streams(self) -> None:
+        a = [self.layer.activations(16) for _ in range(2)]
+        wanted = [torch.ops.machete.mm(x, self.layer.packed, self.problem) for x in a]
+        torch.cuda.synchronize()
+        right = [False, False]
+
+        def work(number: int) -> None:
+            with torch.cuda.stream(torch.cuda.Stream()):
+                x = torch.zeros_like(a[number])
+                torch.cuda._sleep(20_000_000)
+                x.copy_(a[number])  # what another stream would not wait for
+                outs = [
+                    torch.ops.machete.mm(x, self.layer.packed, self.problem) for _ in range(500)
+                ]
+                right[number] = all(torch.equal(out, wanted[number]) for out in outs)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(right, [True, True])
 
     def test_modes_see_the_operator(self) -> None:
         class Recorder(TorchDispatchMode):
@@ -66,9 +165,10 @@ class OperatorTest(unittest.TestCase):
 
     def test_opcheck(self) -> None:
         layer = self.layer
-        library.opcheck(
-            torch.ops.machete.mm.default, (layer.activations(5), layer.packed, self.problem)
-        )
+        bias = torch.zeros(512, dtype=torch.bfloat16, device="cuda")
+        a = layer.activations(5)
+        for given in ((), (None, bias)):
+            library.opcheck(torch.ops.machete.mm.default, (a, layer.packed, self.problem, *given))
         library.opcheck(
             torch.ops.machete.prepack_B.default,
             (layer.weights.codes, layer.weights.group_scales, self.problem),
