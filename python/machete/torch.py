@@ -100,7 +100,7 @@ def _prepack_B_fake(
     return codes.new_empty(_native.prepacked_size(problem), dtype=torch.uint8)
 
 
-# From PyTorch 2.10 on the operator calls C++, without Python between.
+# From PyTorch 2.10 on the operator's kernel is in C++, and _mm is for those before.
 if not _native.register_torch_mm():
     library.impl("machete::mm", "cuda", _mm)
 library.impl("machete::prepack_B", ("cuda", "cpu"), _prepack_B)

@@ -119,7 +119,7 @@ DLDataType dlpack_type(int32_t number) {
   for (const Type& type : types) {
     if (type.number == number) return type.dlpack;
   }
-  return {kDLOpaqueHandle, 64, 1};
+  return {kDLOpaqueHandle, 64, 1};  // none that an operand can have
 }
 
 int32_t number_of(DLDataType wanted) {

@@ -2,6 +2,7 @@
 
 #include <tvm/ffi/error.h>
 
+#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -27,7 +28,8 @@ OptionalTensor view(const std::optional<Tensor>& tensor) {
   return view(*tensor);
 }
 
-// Whether the kernels can read the rows.
+// Whether the kernels can read the rows. Those that they cannot are copied: a tensor of PyTorch may
+// have any strides.
 bool can_be_read(const TensorView& a) {
   constexpr int64_t kAlignment = 16;
   const int64_t row_bytes = a.stride(0) * a.dtype().bits / 8;
