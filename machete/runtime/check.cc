@@ -40,8 +40,9 @@ Status check_stride(const char* name, DataType type, int64_t stride, int64_t col
   const int multiple = 128 / info(type).bits;
   if (stride >= columns && stride % multiple == 0 && stride <= kMaxTokens) return Status();
   return Status::failure(StatusCode::kInvalidArgument,
-                         "%s = %" PRId64 "; allowed: multiples of %d elements, at least %" PRId64,
-                         name, stride, multiple, columns);
+                         "%s = %" PRId64 "; allowed: multiples of %d elements from %" PRId64
+                         " to %" PRId64,
+                         name, stride, multiple, columns, kMaxTokens);
 }
 
 // An operand whose type is void.

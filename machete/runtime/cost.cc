@@ -71,7 +71,7 @@ const KernelEntry* find_fastest(const KernelEntry* const* schedules, const int* 
     const int resident = resident_clusters[schedule];
     const KernelEntry& kernel = *schedules[schedule];
     const int64_t tiles = count_tiles(kernel, m, n);
-    bounds[c] = resident > 0 && tiles <= INT32_MAX
+    bounds[c] = resident > 0 && tiles <= kMaxTiles
                     ? lower_bound(kernel, candidates[c].costs, tiles, n, k, resident)
                     : kNever;
     if (bounds[c] < bounds[promising]) promising = c;

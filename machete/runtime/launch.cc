@@ -135,11 +135,12 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
 Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) {
   const RunArgs& tensors = args.tensors;
   const int64_t tiles = count_tiles(kernel, args.M, args.N);
-  if (tiles > INT32_MAX) {
+  if (tiles > kMaxTiles) {
     return Status::failure(StatusCode::kInvalidArgument,
-                           "m = %lld with n = %lld makes %lld tiles of schedule %s; allowed: %d",
+                           "m = %lld with n = %lld makes %lld tiles of schedule %s; allowed: %lld",
                            static_cast<long long>(args.M), static_cast<long long>(args.N),
-                           static_cast<long long>(tiles), kernel.name, INT32_MAX);
+                           static_cast<long long>(tiles), kernel.name,
+                           static_cast<long long>(kMaxTiles));
   }
   GemmParams params = {};
   params.tiles = plan_tiles(kernel, args.M, args.N, args.K, resident);

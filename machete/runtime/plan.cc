@@ -221,7 +221,7 @@ size_t Plan::workspace_size(int64_t m) const {
   const KernelEntry& kernel = choose(*family_, desc_, schedule_, resident_clusters_, m);
   if (kernel.schedule == KernelSchedule::kStreaming) return 0;
   const int index = find_schedule(family_->supported_schedules_dispatch(), kernel.name);
-  if (resident_clusters_[index] == 0 || count_tiles(kernel, m, desc_.n) > INT32_MAX) return 0;
+  if (resident_clusters_[index] == 0 || count_tiles(kernel, m, desc_.n) > kMaxTiles) return 0;
   return workspace_bytes(kernel,
                          plan_tiles(kernel, m, desc_.n, desc_.k, resident_clusters_[index]));
 }

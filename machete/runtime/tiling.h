@@ -9,7 +9,10 @@
 
 namespace machete {
 
-// Tiles that a product is cut into; launch() refuses more than an int can count.
+// What launch() takes: the CTAs of so many clusters fit an int, and so does a tile a wave further.
+constexpr int64_t kMaxTiles = int64_t{1} << 28;
+
+// Tiles that a product is cut into.
 int64_t count_tiles(const KernelEntry& kernel, int64_t m, int64_t n);
 
 // Tiles of `kernel` for m tokens, n features and k input features on a device that holds

@@ -62,10 +62,8 @@ TEST_P(FewSmsTest, EveryScheduleFinishes) {
   check(cudaDeviceSynchronize(), "set-up");
   const CUstream stream = restricted_stream(16);
 
-  std::vector<const char*> schedules(64);
-  schedules.resize(supported_schedules(desc, schedules.data(), 64));
   alarm(60);  // a deadlock ends the test
-  for (const char* schedule : schedules) {
+  for (const char* schedule : schedules_of(desc)) {
     for (const bool dependent : {false, true}) {
       SCOPED_TRACE(std::string(schedule) + (dependent ? ", dependent launch" : ""));
       PlanOptions options;

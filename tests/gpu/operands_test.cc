@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <set>
 #include <string>
 #include <tuple>
@@ -26,6 +27,8 @@ class OperandsTest : public ::testing::TestWithParam<std::tuple<TypeSet, const c
     return {types, kN, kK, usual_group(types) == 0 ? kK : kGroup};
   }
 
+  static size_t out_bytes(const ProblemDesc& desc) { return bytes_of(desc.types.out, kM * kN); }
+
   // Runs the schedule; what it does not write is NaN.
   static void run(const ProblemDesc& desc, RunArgs args) {
     PlanOptions options;
@@ -36,7 +39,7 @@ class OperandsTest : public ::testing::TestWithParam<std::tuple<TypeSet, const c
     workspace.fill(0);
     args.workspace = workspace.get();
     args.workspace_size = workspace.bytes();
-    check(cudaMemset(args.out, 0xff, kM * kN * 2), "poisoning");
+    check(cudaMemset(args.out, 0xff, out_bytes(desc)), "poisoning");
     check(plan.run(args, nullptr));
     check(cudaDeviceSynchronize(), "the kernel");
   }
@@ -53,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 // Types may have void where the family has scales, or the pointer may be null.
 TEST_P(OperandsTest, ScalesAndBiasMayBeAbsent) {
-  const Buffer out(kM * kN * 2);
+  const Buffer out(out_bytes(make_desc()));
   for (const DataType channel_scale : {DataType::kVoid, DataType::kF32}) {
     for (const DataType token_scale : {DataType::kVoid, DataType::kF32}) {
       ProblemDesc desc = make_desc();
@@ -82,7 +85,7 @@ TEST_P(OperandsTest, ScalesAndBiasMayBeAbsent) {
 TEST_P(OperandsTest, GroupScalesMayBeAbsentWhereAGroupIsAFeature) {
   ProblemDesc desc = make_desc();
   desc.group_size = kK;
-  const Buffer out(kM * kN * 2);
+  const Buffer out(out_bytes(desc));
   const Problem problem(desc, kM, 18);
   Weights weights = problem.weights();
   weights.group_scales = nullptr;
@@ -163,16 +166,22 @@ TEST_P(OperandsTest, WhatIsNoNumberMakesItsFeatureNaNAndNoOther) {
     features.insert(poison.feature);
   }
   const Packed packed(problem);
-  const Buffer out(kM * kN * 2);
+  const Buffer out(out_bytes(desc));
   run(desc, run_args(problem, packed, out, Buffer(0), kM));
   const std::vector<uint8_t> bytes = out.to_host();
-  const int infinity = desc.types.out == DataType::kF16 ? 0x7c00 : 0x7f80;
+  const DataType type = desc.types.out;
+  const size_t size = bytes_of(type, 1);
+  const uint32_t infinity = type == DataType::kF16    ? 0x7c00
+                            : type == DataType::kBF16 ? 0x7f80
+                                                      : 0x7f800000;
   for (int64_t i = 0; i < kM * kN; ++i) {
-    const int magnitude = (bytes[2 * i] | bytes[2 * i + 1] << 8) & 0x7fff;
+    uint32_t magnitude = 0;
+    std::memcpy(&magnitude, &bytes[size * i], size);
+    magnitude &= ~(1u << (8 * size - 1));
     if (features.count(i % kN) > 0) {
       ASSERT_GT(magnitude, infinity) << "token " << i / kN << ", feature " << i % kN;
     } else {
-      ASSERT_EQ(magnitude, 0) << "token " << i / kN << ", feature " << i % kN;
+      ASSERT_EQ(magnitude, 0u) << "token " << i / kN << ", feature " << i % kN;
     }
   }
 }

@@ -65,9 +65,11 @@ TEST(PlanTest, RefusesInWords) {
   };
   EXPECT_EQ(message([](RunArgs& a) { a.m = -1; }), "m = -1; allowed: 0 to 2147482623");
   EXPECT_EQ(message([](RunArgs& a) { a.lda = 1020; }),
-            "lda = 1020; allowed: multiples of 8 elements, at least 1024");
+            "lda = 1020; allowed: multiples of 8 elements from 1024 to 2147482623");
+  EXPECT_EQ(message([](RunArgs& a) { a.lda = int64_t{1} << 31; }),
+            "lda = 2147483648; allowed: multiples of 8 elements from 1024 to 2147482623");
   EXPECT_EQ(message([](RunArgs& a) { a.ldo = 504; }),
-            "ldo = 504; allowed: multiples of 8 elements, at least 512");
+            "ldo = 504; allowed: multiples of 8 elements from 512 to 2147482623");
   EXPECT_EQ(message([](RunArgs& a) { a.a = reinterpret_cast<void*>(0x1008); }),
             "a = 0x1008; allowed: not null, aligned to 16 bytes");
   EXPECT_EQ(message([](RunArgs& a) { a.packed = reinterpret_cast<void*>(0x1040); }),

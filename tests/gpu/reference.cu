@@ -63,6 +63,8 @@ __device__ double load(const void* values, DataType type, int64_t i) {
     case DataType::kBF16:
     case DataType::kF16:
       return value_of(type, static_cast<const uint16_t*>(values)[i]);
+    case DataType::kF32:
+      return static_cast<const float*>(values)[i];
     case DataType::kU4B8:
     case DataType::kU4:
     case DataType::kE2M1:
@@ -131,22 +133,23 @@ __global__ void fill_group_scales(void* out, DataType type, int64_t count, int64
   store(out, type, i, bits & 1 ? magnitude : -magnitude);
 }
 
-__global__ void fill_zeropoints(void* out, DataType type, int64_t count, int highest,
-                                uint64_t seed) {
+__global__ void fill_zeropoints(void* out, DataType type, int64_t count, int codes, uint64_t seed) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const double zero = (highest + 1) * random_unit(seed, 2 * i);
+  // With eight significant bits, as bf16 has them.
+  const double largest = codes - codes * 0x1p-8;
+  const double zero = codes * random_unit(seed, 2 * i);
   // The lowest, the highest, whole ones and any.
   switch (random_bits(seed, 2 * i + 1) % 8) {
     case 0:
       return store(out, type, i, 0);
     case 1:
-      return store(out, type, i, highest);
+      return store(out, type, i, largest);
     case 2:
     case 3:
       return store(out, type, i, floor(zero));
     default:
-      return store(out, type, i, fmin(zero, highest));
+      return store(out, type, i, fmin(zero, largest));
   }
 }
 
@@ -257,25 +260,33 @@ __global__ void flip_signs(uint16_t* values, size_t count) {
   if (i < count) values[i] ^= 0x8000;
 }
 
+// The last place of numbers from 1 to 2.
+__host__ __device__ double last_place(DataType type) {
+  return type == DataType::kBF16 ? 0x1p-7 : type == DataType::kF16 ? 0x1p-10 : 0x1p-23;
+}
+
+__device__ double smallest_normal(DataType type) {
+  return type == DataType::kF16 ? 0x1p-14 : 0x1p-126;
+}
+
 // Roundings to a type: their root mean square over the number, if mantissas are distributed as
 // those of products are, is 1 / sqrt(12) units of the last place times sqrt(3 / (8 ln 2)).
-__host__ __device__ double rounding(DataType type) {
-  return 0.2123 * (type == DataType::kBF16 ? 0x1p-7 : 0x1p-10);
-}
+__host__ __device__ double rounding(DataType type) { return 0.2123 * last_place(type); }
 
 // The same of subnormals, as it is.
 __device__ double subnormal_rounding(DataType type) {
-  return 0.2887 * (type == DataType::kBF16 ? 0x1p-133 : 0x1p-24);
+  return 0.2887 * smallest_normal(type) * last_place(type);
 }
 
-// Tensor cores cut sums off, after 14 bits with activations of e4m3, else where a float32 ends.
-// What that comes to over the sum of squares, if each addition takes away half a unit. Sums of
+// What the sums of tensor cores lose over the root of their squares' sum. Half a unit of float32 in
+// each addition; but with activations of e4m3 a product, like the sum, is cut off 13 bits below the
+// largest number beside it: by up to a unit, in root mean square by 1 / sqrt(3) of it. Sums of
 // groups are added up elsewhere, and those of s8 are exact.
 double accumulation(const ProblemDesc& desc) {
   if (!is_narrow(desc.types)) return 0x1p-24 * static_cast<double>(desc.k) / 16;
   if (desc.types.a == DataType::kS8) return 0x1p-24;
   const int64_t k = desc.types.b_group_scale == DataType::kVoid ? desc.k : 128;
-  return 0x1p-14 * static_cast<double>(k) / 32;
+  return 0x1p-13 * std::sqrt(static_cast<double>(k) / 3);
 }
 
 // Adds each error's square over the expected one's.
@@ -299,8 +310,6 @@ __global__ void add_squares(RunArgs args, DataType type, double weight_error,
   if (threadIdx.x % 32 == 0) atomicAdd(sum, total);
 }
 
-size_t bytes_of(DataType type, int64_t count) { return count * info(type).bits / 8; }
-
 }  // namespace
 
 void check(cudaError_t error, const char* what) {
@@ -311,6 +320,15 @@ void check(cudaError_t error, const char* what) {
 
 void check(const Status& status) {
   if (!status.ok()) throw std::runtime_error(status.message());
+}
+
+size_t bytes_of(DataType type, int64_t count) { return count * info(type).bits / 8; }
+
+std::vector<const char*> schedules_of(const ProblemDesc& desc) {
+  std::vector<const char*> names(supported_schedules(desc, nullptr, 0));
+  if (names.empty()) throw std::runtime_error("no kernels for these types");
+  supported_schedules(desc, names.data(), static_cast<int>(names.size()));
+  return names;
 }
 
 Buffer::Buffer(size_t bytes) : bytes_(bytes) {
@@ -351,7 +369,7 @@ Problem::Problem(const ProblemDesc& desc, int64_t max_m, uint64_t seed)
   }
   if (zeropoints.bytes() > 0) {
     fill_zeropoints<<<ctas(groups), kThreads>>>(zeropoints.get(), types.b_group_zeropoint, groups,
-                                                (1 << info(types.b).bits) - 1, seed + 3);
+                                                1 << info(types.b).bits, seed + 3);
   }
   if (channel_scales.bytes() > 0) {
     fill_scales<<<ctas(desc.n), kThreads>>>(channel_scales.get(), desc.n, seed + 4);
@@ -416,7 +434,7 @@ Reference::Reference(const Problem& problem, const Weights& weights)
 double Reference::error(const RunArgs& args) const {
   const TypeSet& types = desc_.types;
   const bool exact = types.b == DataType::kE2M1 || is_narrow(types);
-  const double weight_error = std::hypot(exact ? 0 : rounding(types.out), accumulation(desc_));
+  const double weight_error = std::hypot(exact ? 0 : rounding(types.a), accumulation(desc_));
   const Buffer sum(sizeof(double));
   sum.fill(0);
   add_squares<<<1024, kThreads>>>(args, types.out, weight_error, products_.get<double>(),

@@ -21,6 +21,12 @@ void check(cudaError_t error, const char* what);
 // Throws with the library's words.
 void check(const Status& status);
 
+// Of so many elements.
+size_t bytes_of(DataType type, int64_t count);
+
+// The names of the schedules that a layer has; throws where there are none.
+std::vector<const char*> schedules_of(const ProblemDesc& desc);
+
 // Device memory that frees itself; null where it has no bytes.
 class Buffer {
  public:
@@ -49,7 +55,7 @@ class Buffer {
 //                   lowest, the highest or another extreme
 //     group scales  over four orders of magnitude, of either sign where there is one; of e4m3 all
 //                   but NaN
-//     zero points   whole and fractional ones, from the lowest code to the highest
+//     zero points   whole and fractional ones, from 0 to the largest below the number of codes
 //     activations   uniform in [-1, 1), but a hundred times that in some columns; of s8 all
 struct Problem {
   Problem(const ProblemDesc& desc, int64_t max_m, uint64_t seed);
@@ -135,13 +141,19 @@ constexpr TypeSet narrow(DataType a, DataType group_scale) {
           a == DataType::kS8 ? DataType::kS32 : DataType::kF32};
 }
 
+// The same types with outputs in fp32.
+constexpr TypeSet wide_out(TypeSet types) {
+  types.out = DataType::kF32;
+  return types;
+}
+
 constexpr bool is_narrow(const TypeSet& types) { return info(types.a).bits == 8; }
 
 constexpr TypeSet kBF16U4B8 = weight_only(DataType::kBF16, DataType::kU4B8, DataType::kBF16, false);
 constexpr TypeSet kBF16U8B128 =
     weight_only(DataType::kBF16, DataType::kU8B128, DataType::kBF16, false);
 
-// Those of all families.
+// Those of all families, and of the tests' own.
 constexpr TypeSet kFamilies[] = {
     kBF16U4B8,
     weight_only(DataType::kBF16, DataType::kU4, DataType::kBF16, true),
@@ -161,6 +173,8 @@ constexpr TypeSet kFamilies[] = {
     narrow(DataType::kE4M3, DataType::kVoid),
     narrow(DataType::kS8, DataType::kBF16),
     narrow(DataType::kS8, DataType::kVoid),
+    wide_out(kBF16U4B8),
+    wide_out(narrow(DataType::kE4M3, DataType::kBF16)),
 };
 
 // A group size that these types often have; 0 for k itself.
@@ -180,7 +194,7 @@ constexpr int64_t usual_group(const TypeSet& types) {
 // The types that tell families apart, for names of tests.
 inline std::string family_name(const TypeSet& types) {
   return std::string(info(types.a).name) + "_" + info(types.b).name + "_" +
-         info(types.b_group_scale).name;
+         info(types.b_group_scale).name + (types.out == DataType::kF32 ? "_f32" : "");
 }
 
 }  // namespace machete::testing

@@ -152,7 +152,10 @@ class MistakeTest(unittest.TestCase):
             (self.a.view(2, 4, 1024), r"^a has shape \[2, 4, 1024\]; allowed: \[m, 1024\]$"),
             (self.a.cpu(), "^a is on the CPU; allowed: CUDA devices$"),
             (wide[:, 1:], r"^a = 0x\w+2; allowed: not null, aligned to 16 bytes$"),
-            (wide[:, :1024], "^lda = 1025; allowed: multiples of 8 elements, at least 1024$"),
+            (
+                wide[:, :1024],
+                "^lda = 1025; allowed: multiples of 8 elements from 1024 to",
+            ),
             (self.a.t().contiguous().t(), "^a has stride 8 along its rows; allowed: 1$"),
         ):
             with self.subTest(words):
@@ -182,7 +185,7 @@ class MistakeTest(unittest.TestCase):
             r"^out has shape \[7, 512\]; allowed: \[8, 512\]$", out=torch.empty(7, 512, **empty)
         )
         self.assert_refused(
-            "^ldo = 513; allowed: multiples of 8 elements, at least 512$",
+            "^ldo = 513; allowed: multiples of 8 elements from 512 to",
             out=torch.empty(8, 513, **empty)[:, :512],
         )
 
