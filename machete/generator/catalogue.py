@@ -14,6 +14,7 @@ from machete.generator.config import (
     ScheduleConfig,
     TileScheduler,
     default_types,
+    generate_type_option_name,
 )
 from machete.generator.costs import Costs, fastest_of, read_costs
 from machete.generator.datatypes import DataType
@@ -91,17 +92,16 @@ def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) 
     )
 
 
-# Accumulators of tiles whose groups are scaled apart leave room for half as many.
 _GROUPED_SCHEDULES = (
     _streaming(8),
     _streaming(16),
     _sliced_k(32),
     _sliced_k(64),
     _cooperative(128, 64),
-    _cooperative(256, 32),
     _cooperative(256, 64),
     _cooperative(128, 128),
-    _cooperative(128, 128, cluster_features=2),
+    _cooperative(128, 192),
+    _cooperative(128, 256),
 )
 _CHANNEL_SCHEDULES = (
     _streaming(8),
@@ -112,18 +112,15 @@ _CHANNEL_SCHEDULES = (
     _cooperative(256, 64),
     _cooperative(128, 128),
     _cooperative(256, 128),
-    _cooperative(256, 128, cluster_features=2),
     _cooperative(128, 192),
+    _cooperative(128, 256),
 )
-
-
-# Measured with e4m3; docs/tuning.md says how well they choose for s8.
-_SMALL_ACTIVATION_COSTS = {False: _costs("e4m3_u4b8_gsvoid"), True: _costs("e4m3_u4b8")}
 
 
 def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     """Activations of 8 bits, with group scales or with scales of the features and tokens alone."""
     grouped = group_scale is not DataType.void
+    types = dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale)
     schedules = _GROUPED_SCHEDULES if grouped else _CHANNEL_SCHEDULES
     streaming_tokens = [8, 16]
     if a is DataType.e4m3 and not grouped:
@@ -131,11 +128,11 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
         schedules = tuple(schedule for schedule in schedules if schedule != _streaming(16))
         streaming_tokens.remove(16)
     return ImplConfig(
-        types=dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale),
+        types=types,
         schedules=schedules,
         heuristic=(
             *((f"M <= {tokens}", _streaming(tokens)) for tokens in streaming_tokens),
-            (None, fastest_of(schedules, _SMALL_ACTIVATION_COSTS[grouped])),
+            (None, fastest_of(schedules, _costs(generate_type_option_name(types)))),
         ),
     )
 

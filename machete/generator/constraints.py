@@ -20,7 +20,13 @@ from machete.generator.config import (
 from machete.generator.costs import COST_TERMS
 from machete.generator.datatypes import DataType
 from machete.generator.errors import GeneratorError
-from machete.generator.resources import MAX_SHARED_BYTES, geometries, resources
+from machete.generator.resources import (
+    MAX_SHARED_BYTES,
+    Geometry,
+    geometries,
+    promotes,
+    resources,
+)
 
 _VOID = (DataType.void,)
 _OPTIONAL = (DataType.f32, DataType.void)
@@ -110,8 +116,15 @@ KERNELS = {
     ),
 }
 
-MAX_ACCUMULATORS = {2: 128, 3: 64}
-"""By consumer warpgroups: registers a thread can accumulate in without spilling."""
+
+def _max_accumulators(types: TypeConfig, schedule: ScheduleConfig, geometry: Geometry) -> int:
+    """Registers a thread can accumulate in without spilling; found by compiling."""
+    if geometry.warpgroups == 3:
+        return 64
+    # The loop that scales groups apart needs few registers for a single block.
+    alone = geometry.blocks == 1 and schedule.cluster_shape_mnk == (1, 1, 1)
+    return 192 if promotes(types) and alone else 128
+
 
 SPILLING_TILES = ((192, 64),)
 """Tiles whose accumulators would fit, and that ptxas 13.0 nevertheless compiles with spills."""
@@ -222,11 +235,12 @@ def _resource_problems(types: TypeConfig, schedule: ScheduleConfig) -> Iterator[
     if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
         return  # takes what the problem leaves it, at run time
     taken = resources(types, schedule)
-    warpgroups = taken.geometry.warpgroups
-    if taken.accumulators > MAX_ACCUMULATORS[warpgroups]:
+    most = _max_accumulators(types, schedule, taken.geometry)
+    if taken.accumulators > most:
         yield (
             f"accumulator registers a thread = {taken.accumulators};"
-            f" allowed with {warpgroups} consumer warpgroups: {MAX_ACCUMULATORS[warpgroups]}"
+            f" allowed with {schedule.tile_shape_mn[0]} features,"
+            f" cluster_shape_mnk = {_spell(schedule.cluster_shape_mnk)}: {most}"
         )
     if schedule.tile_shape_mn in SPILLING_TILES:
         yield (

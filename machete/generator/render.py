@@ -19,7 +19,7 @@ from machete.generator.config import (
 )
 from machete.generator.costs import COST_TERMS
 from machete.generator.datatypes import DataType
-from machete.generator.resources import resources
+from machete.generator.resources import Resources, resources
 
 # Beside the package in a checkout and in Bazel's runfiles alike; links are not followed, since
 # runfiles are links to files that lie apart.
@@ -54,19 +54,15 @@ def render_family(family: ImplConfig) -> dict[str, str]:
             family=generate_type_option_name(family.types), types=family.types, **values
         )
 
-    impl_files = {
-        shard_file(schedule): render(
+    impl_files = {}
+    for schedule in family.schedules:
+        taken = _resources(family.types, schedule)
+        impl_files[shard_file(schedule)] = render(
             "impl.cu.j2",
             schedule=schedule,
-            mma=_mma_atom(family.types, schedule),
-            resources=(
-                None
-                if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming
-                else resources(family.types, schedule)
-            ),
+            mma=None if taken is None else _mma_atom(family.types, taken.mma_tokens),
+            resources=taken,
         )
-        for schedule in family.schedules
-    }
     return impl_files | {
         "dispatch.cu": render(
             "dispatch.cu.j2",
@@ -110,9 +106,15 @@ def _type_values(types: TypeConfig) -> list[DataType]:
     return [getattr(types, field.name) for field in dataclasses.fields(types)]
 
 
-def _mma_atom(types: TypeConfig, schedule: ScheduleConfig) -> str:
+def _resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources | None:
+    """None where the kernel takes what the problem leaves it, at run time."""
+    if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
+        return None
+    return resources(types, schedule)
+
+
+def _mma_atom(types: TypeConfig, tokens: int) -> str:
     """Names CuTe's wgmma with the dequantised weights from registers; its K is 32 bytes."""
-    _, tokens = schedule.tile_shape_mn
     weights = prepack_types(types).convert
     tags = f"{types.accumulator.mma}{weights.mma}{types.a.mma}"
     atom = f"MMA_64x{tokens}x{256 // weights.bits}_{tags}_RS"

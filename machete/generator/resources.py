@@ -22,6 +22,8 @@ _BLOCK_FEATURES = 64
 """Rows of a wgmma."""
 _BLOCK_K = 128
 """K of a block of prepacked weights."""
+_MAX_WHOLE_TOKENS = 192
+"""Of a tile; with activations of 8 bits larger ones come in parts, for want of registers."""
 _ACCUMULATOR_BYTES = 4
 _BARRIER_BYTES = 16
 """A stage's full and empty mbarrier."""
@@ -70,6 +72,8 @@ class Resources:
     geometry: Geometry
     accumulators: int
     """Registers a thread of a consumer warpgroup accumulates in."""
+    mma_tokens: int
+    """Tokens that one wgmma multiplies: all of the tile, or a part."""
     stage_activation_bytes: int
     stage_bytes: int
     fixed_bytes: int
@@ -106,8 +110,10 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
     features, tokens = schedule.tile_shape_mn
     geometry = geometries(schedule.kernel_schedule)[features]
 
-    # A slice multiplies 256 bytes of activations along K.
-    stage_k = 256 // types.a.bytes * geometry.slices
+    # A slice multiplies 256 bytes of activations along K, or 128 of many tokens.
+    many = types.a.bytes == 1 and tokens > _MAX_WHOLE_TOKENS
+    stage_k = (128 if many else 256) // types.a.bytes * geometry.slices
+    mma_tokens = tokens // 2 if many and promotes(types) else tokens
     activations = tokens * stage_k * types.a.bytes
     block = _BLOCK_FEATURES * (_BLOCK_K * types.b.bits // 8 + _feature_group_bytes(types))
     weights = features // _BLOCK_FEATURES * (stage_k // _BLOCK_K) * block
@@ -121,7 +127,8 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
 
     return Resources(
         geometry=geometry,
-        accumulators=(geometry.blocks + promotes(types)) * tokens // 2,
+        accumulators=(geometry.blocks * tokens + promotes(types) * mma_tokens) // 2,
+        mma_tokens=mma_tokens,
         stage_activation_bytes=activations,
         stage_bytes=activations + weights + _BARRIER_BYTES,
         fixed_bytes=staging + (geometry.slices - 1) * partial_tile,

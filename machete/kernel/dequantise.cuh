@@ -31,8 +31,8 @@ constexpr uint32_t kPairOfPower =
 // fourteen in all.
 //
 // With activations of 8 bits the weights are left without their scales: groups, if there are any,
-// are scaled in fp32 as their sums are added up. Eight weights take three instructions for s8, nine
-// for e4m3.
+// are scaled in fp32 as their sums are added up. Eight weights take three instructions for s8,
+// seven for e4m3.
 template <class Types>
 class Dequantiser {
  public:
@@ -40,8 +40,8 @@ class Dequantiser {
   static constexpr int kWords = step_words(info(Types::kA).bits, info(Types::kB).bits);
   static constexpr GroupFormat kFormat = group_format(Types::kGroupScale, Types::kGroupZeropoint);
 
-  // Whether scale() is for the caller to apply.
-  static constexpr bool kPromotes = info(Types::kA).bits == 8 && kFormat.part_bytes > 0;
+  // Then scale() is for the caller to apply.
+  static constexpr bool kPromotes = promotes(Types::kA, kFormat);
 
   // A lane's part of the groups, from shared memory.
   __device__ __forceinline__ void load(uint32_t address) {
@@ -137,7 +137,7 @@ class Dequantiser {
     constexpr int kRow = kRegister % 2;
     const uint32_t alone = lone_codes<kRegister>(word);
     if constexpr (Types::kA == DataType::kE4M3) {
-      return alone + (alone >> 7 & 0x01010101);
+      return alone + ((alone & 0x80808080) >> 7);  // shift and addition are one instruction
     } else if constexpr (Types::kA == DataType::kS8) {
       return alone;
     } else if constexpr (kFormat.has_zeros) {

@@ -25,7 +25,8 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   extern __shared__ __align__(1024) uint8_t shared_memory[];
   const uint32_t shared = ptx::shared_address(shared_memory);
   const Pipeline<Shape> pipeline{shared + Shape::kBarriersOffset};
-  const int warpgroup = threadIdx.x / 128;
+  // The same in all lanes: told so, the compiler computes what follows from it once a warp.
+  const int warpgroup = __shfl_sync(0xffffffff, threadIdx.x / 128, 0);
   const int thread = threadIdx.x % 128;
   const int rank = blockIdx.x % kCluster;
   const int rank_n = Shape::kClusterN > 1 ? rank : 0;

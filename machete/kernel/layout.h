@@ -81,6 +81,11 @@ constexpr GroupFormat group_format(DataType scale, DataType zeropoint) {
   return {has_zeros, 0, has_zeros ? 8 : 4};
 }
 
+// Whether the sums of each group are scaled apart, before they are added to those of the tile.
+constexpr bool promotes(DataType a, const GroupFormat& format) {
+  return info(a).bits == 8 && format.part_bytes > 0;
+}
+
 // Of 16-bit scales: group size 32 and up, with activations of 8 bits 128 and up.
 constexpr int max_groups_per_block(int a_bits) { return a_bits == 16 ? 4 : 1; }
 

@@ -158,17 +158,18 @@ class Consumer {
         (part_k * (Shape::kConsumerK / kBlockK) * Shape::kTileBlocks + first_block) * block_bytes_ +
         warp * params.slice_bytes + lane * 16;
     groups_ = codes_ - lane * 16 + Shape::kSliceCodeBytes + lane / 4 * kFormat.part_bytes;
-    activations_ = shared + Shape::kActivationsOffset + part_k * 2 * Shape::kActivationBoxBytes;
+    activations_ = shared + Shape::kActivationsOffset +
+                   part_k * Shape::kConsumerBoxes * Shape::kActivationBoxBytes;
   }
 
   __device__ __forceinline__ void multiply(const Segment& segment, Accumulators& accumulators) {
-    if constexpr (Types::kA == DataType::kS8 && !kPromotes) {
+    if constexpr (Types::kA == DataType::kS8 && !Shape::kPromotes) {
       uint32_t sums[kBlocks][Shape::kAccumulators];
       multiply_units(segment, sums);
       for_each(accumulators, [&](float& sum, int b, int i) {
         sum = static_cast<float>(static_cast<int>(sums[b][i]));
       });
-    } else if constexpr (kPromotes) {
+    } else if constexpr (Shape::kPromotes) {
       multiply_groups(segment, accumulators);
     } else {
       multiply_units(segment, accumulators);
@@ -178,9 +179,8 @@ class Consumer {
  private:
   using Dequantise = Dequantiser<Types>;
   static constexpr GroupFormat kFormat = Dequantise::kFormat;
-  static constexpr bool kPromotes = Dequantise::kPromotes;
   static constexpr int kWords = Dequantise::kWords;
-  static constexpr int kUnits = 2 * kBlocks;  // of a stage
+  static constexpr int kUnits = Shape::kConsumerBoxes * kBlocks;  // of a stage
   // Units whose codes are loaded at the beginning of a stage: all, unless that takes more registers
   // than the widest tiles have. The others' follow into the registers of those already dequantised.
   static constexpr int kUnitsAhead = kUnits * kWords <= 4 ? kUnits : kUnits / 2;
@@ -190,12 +190,14 @@ class Consumer {
   // A unit is 64 features x 128 bytes of activations along K: 16 fragment registers, four wgmma.
   // While the tensor cores work on one unit the next is dequantised into the other set of
   // registers; an even number of units a stage keeps that choice static, else ptxas serialises the
-  // MMAs.
+  // MMAs. With one unit a stage there is one set, and the tensor cores work for the other warpgroup
+  // meanwhile.
   template <class Sum>
   __device__ __forceinline__ void multiply_units(const Segment& segment,
                                                  Sum (&sums)[kBlocks][Shape::kAccumulators]) {
+    constexpr int kSets = kUnits == 1 ? 1 : 2;
     for_each(sums, [](Sum& sum, int, int) { sum = 0; });
-    Fragment fragments[2];
+    Fragment fragments[kSets];
     int held = -1;  // the stage that the MMAs in flight still read
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
       pipeline_.wait_full(at_);
@@ -205,29 +207,33 @@ class Consumer {
       uint32_t codes[kUnits][4 * kWords];
 #pragma unroll
       for (int u = 0; u < kUnitsAhead; ++u) load_codes(codes[u], u);
-      const uint32_t activations =
-          descriptor_low(activations_ + at_.stage * Shape::kActivationBytes);
+      const uint32_t activations = stage_activations();
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
         const int b = u % kBlocks;
         const int half = u / kBlocks;
         if (u == kBlocks) load_second_half(dequantise);
+        Fragment& fragment = fragments[u % kSets];
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           if (kHasGroups && kFormat.half_groups == 0 && j == 2 && groups_per_block_ > 2) {
             dequantise[b].load(groups(b, 2 * half + 1));
           }
           dequantise[b].select(j);
-          dequantise[b](codes[u] + kWords * j, fragments[u & 1] + 4 * j);
+          dequantise[b](codes[u] + kWords * j, fragment + 4 * j);
         }
-        issue(fragments[u & 1], activations, half, sums[b], cute::SM90::GMMA::ScaleOut::One);
+        issue(fragment, activations, half, sums[b], cute::SM90::GMMA::ScaleOut::One);
         if (u + kUnitsAhead < kUnits) load_codes(codes[u + kUnitsAhead], u + kUnitsAhead);
-        // The unit before this one is done: its registers and, if it was the last of its stage,
-        // the stage are free.
-        cute::warpgroup_wait<1>();
-        if (u == 0 && held >= 0) pipeline_.release(held, lane_);
+        // The unit before this one is done, or this one if there is one set: its registers and, if
+        // it was the last of its stage, the stage are free.
+        cute::warpgroup_wait<kSets - 1>();
+        if (kSets == 1) {
+          pipeline_.release(at_.stage, lane_);
+        } else if (u == 0 && held >= 0) {
+          pipeline_.release(held, lane_);
+        }
       }
-      held = at_.stage;
+      if (kSets == 2) held = at_.stage;
       at_.advance();
     }
     cute::warpgroup_wait<0>();
@@ -236,39 +242,36 @@ class Consumer {
   }
 
   // Activations of 8 bits with group scales: a unit has one for each feature, by which its sums are
-  // multiplied, in fp32, as they are added to those before. While the tensor cores work on one unit
-  // the next is dequantised; while sums are added, they work for the other warpgroup.
+  // multiplied, in fp32, as they are added to those before. While one warpgroup dequantises or adds
+  // up, the tensor cores work for the other.
   __device__ __forceinline__ void multiply_groups(const Segment& segment,
                                                   Accumulators& accumulators) {
     for_each(accumulators, [](float& sum, int, int) { sum = 0; });
-    if (segment.k_begin == segment.k_end) return;
-    std::conditional_t<Types::kA == DataType::kS8, uint32_t, float> sums[Shape::kAccumulators];
-    Fragment fragments[2];
-    Dequantise dequantise[2];
-    pipeline_.wait_full(at_);
-    dequantise_unit(dequantise[0], 0, fragments[0]);
+    std::conditional_t<Types::kA == DataType::kS8, uint32_t, float> sums[Shape::kPartSums];
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
-      const int stage = at_.stage;
-      const uint32_t activations = descriptor_low(activations_ + stage * Shape::kActivationBytes);
+      pipeline_.wait_full(at_);
+      const uint32_t activations = stage_activations();
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
-        const int b = u % kBlocks;
-        issue(fragments[u & 1], activations, u / kBlocks, sums, cute::SM90::GMMA::ScaleOut::Zero);
-        if (u + 1 == kUnits) at_.advance();
-        if (u + 1 < kUnits || step + 1 < segment.k_end) {
-          if (u + 1 == kUnits) pipeline_.wait_full(at_);
-          dequantise_unit(dequantise[(u + 1) & 1], (u + 1) % kUnits, fragments[(u + 1) & 1]);
-        }
-        cute::warpgroup_wait<0>();
+        Fragment fragment;
+        Dequantise dequantise;
+        dequantise_unit(dequantise, u, fragment);
 #pragma unroll
-        for (int i = 0; i < Shape::kAccumulators; ++i) cute::warpgroup_fence_operand(sums[i]);
-        if (u + 1 == kUnits) pipeline_.release(stage, lane_);
+        for (int part = 0; part < Shape::kParts; ++part) {
+          issue(fragment, activations + part * (Shape::kActivationBoxBytes / Shape::kParts / 16),
+                u / kBlocks, sums, cute::SM90::GMMA::ScaleOut::Zero);
+          cute::warpgroup_wait<0>();
 #pragma unroll
-        for (int i = 0; i < Shape::kAccumulators; ++i) {
-          accumulators[b][i] =
-              fmaf(dequantise[u & 1].scale(i / 2 % 2), to_float(sums[i]), accumulators[b][i]);
+          for (int i = 0; i < Shape::kPartSums; ++i) cute::warpgroup_fence_operand(sums[i]);
+          if (u + 1 == kUnits && part + 1 == Shape::kParts) pipeline_.release(at_.stage, lane_);
+#pragma unroll
+          for (int i = 0; i < Shape::kPartSums; ++i) {
+            float& sum = accumulators[u % kBlocks][part * Shape::kPartSums + i];
+            sum = fmaf(dequantise.scale(i / 2 % 2), to_float(sums[i]), sum);
+          }
         }
       }
+      at_.advance();
     }
   }
 
@@ -283,9 +286,9 @@ class Consumer {
   }
 
   // The four MMAs of a unit.
-  template <class Sum>
+  template <class Sum, size_t kSums>
   __device__ __forceinline__ void issue(Fragment& fragment, uint32_t activations, int half,
-                                        Sum (&sums)[Shape::kAccumulators],
+                                        Sum (&sums)[kSums],
                                         cute::SM90::GMMA::ScaleOut first) const {
 #pragma unroll
     for (int i = 0; i < 16; ++i) cute::warpgroup_fence_operand(fragment[i]);
@@ -293,10 +296,21 @@ class Consumer {
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       wgmma(fragment + 4 * j, activations + (half * Shape::kActivationBoxBytes + j * 32) / 16, sums,
-            j == 0 ? first : cute::SM90::GMMA::ScaleOut::One,
-            std::make_index_sequence<Shape::kAccumulators>());
+            j == 0 ? first : cute::SM90::GMMA::ScaleOut::One, std::make_index_sequence<kSums>());
     }
     cute::warpgroup_commit_batch();
+  }
+
+  // The low word of the descriptor of a stage's activations. MMAs take descriptors from uniform
+  // registers, and copy one there for each unless the compiler knows it to be the same in all
+  // lanes. With activations of 16 bits it finds that out by itself.
+  __device__ __forceinline__ uint32_t stage_activations() const {
+    const uint32_t low = descriptor_low(activations_ + at_.stage * Shape::kActivationBytes);
+    if constexpr (Shape::kBoxK < kBlockK) {
+      return low;
+    } else {
+      return __shfl_sync(0xffffffff, low, 0);
+    }
   }
 
   // The shared-memory address of a part of the groups of block `b`.

@@ -51,6 +51,9 @@ struct Pipeline {
   __device__ __forceinline__ void wait_full(const Position& at) const {
     ptx::mbarrier_wait(full(at.stage), at.parity);
   }
+
+  // No lane gets here before all lanes of its warp have read the stage: in between are wgmma, which
+  // wait for all lanes (.sync) and for what each has read. compute-sanitizer does not know that.
   __device__ __forceinline__ void release(int stage, int lane) const {
     if constexpr (Shape::kClusterN == 1) {
       if (lane == 0) ptx::mbarrier_arrive(empty(stage));

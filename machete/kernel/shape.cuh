@@ -25,21 +25,29 @@ struct KernelShape {
   static constexpr int kAccumulators = kTileM / 2;  // fp32 registers a thread and block
   // Consumers that hold finished tiles.
   static constexpr int kWriters = kSlicedK ? 1 : kConsumers;
+  // The sums of one group, if groups are scaled apart, of one part of the tile's tokens after the
+  // other: the widest tile has no registers for those of all tokens.
+  static constexpr GroupFormat kFormat = group_format(Types::kGroupScale, Types::kGroupZeropoint);
+  static constexpr bool kPromotes = promotes(Types::kA, kFormat);
+  static constexpr int kParts = kPromotes && kTileM > 192 ? 2 : 1;
+  static constexpr int kPartSums = kPromotes ? kAccumulators / kParts : 0;
   // 65536 registers over the CTA's threads; found by spilling less than the neighbouring splits.
-  static constexpr int kProducerRegisters = 40;
-  static constexpr int kConsumerRegisters = kConsumers == 3 ? 152 : 232;
+  static constexpr bool kWide = kConsumerBlocks * kAccumulators + kPartSums > 128;
+  static constexpr int kProducerRegisters = kWide ? 24 : 40;
+  static constexpr int kConsumerRegisters = kConsumers == 3 ? 152 : kWide ? 240 : 232;
 
   // ---- a stage of the pipeline
-  // A consumer multiplies units of 128 bytes of activations along K, two of them a stage.
+  // A consumer multiplies units of 128 bytes of activations along K, two of them a stage; or one,
+  // if stages would be too large to have three.
   static constexpr int kBoxK = 128 / (info(Types::kA).bits / 8);
-  static constexpr int kConsumerK = 2 * kBoxK;
+  static constexpr int kConsumerBoxes = kBoxK == kBlockK && kTileM > 192 ? 1 : 2;
+  static constexpr int kConsumerK = kConsumerBoxes * kBoxK;
   static constexpr int kStageK = kConsumerK * (kSlicedK ? 2 : 1);
   static constexpr int kStageBlocksK = kStageK / kBlockK;
   // Rows of 128 bytes in the 128-byte swizzle.
   static constexpr int kActivationBoxBytes = kTileM * 128;
   static constexpr int kActivationBytes = kActivationBoxBytes * (kStageK / kBoxK);
   static constexpr int kSliceCodeBytes = code_bytes_per_slice(info(Types::kB).bits);
-  static constexpr GroupFormat kFormat = group_format(Types::kGroupScale, Types::kGroupZeropoint);
   static constexpr int kMaxSliceBytes =
       kSliceCodeBytes + group_parts(kFormat, max_groups_per_block(info(Types::kA).bits)) *
                             part_bytes_per_slice(kFormat);
@@ -72,7 +80,8 @@ struct KernelShape {
   static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a CTA of sm_90 can have");
   static_assert(kTileM % 16 == 0 && kTileM <= 256);
   static_assert(kSlicedK ? kTileBlocks == 1 : kTileBlocks % kConsumers == 0);
-  static_assert(kConsumerBlocks * kAccumulators <= (kConsumers == 3 ? 64 : 128),
+  static_assert(kConsumerBlocks * kAccumulators <= (kConsumers == 3 ? 64 : 128) &&
+                    kConsumerBlocks * kAccumulators + kPartSums <= (kConsumers == 3 ? 64 : 192),
                 "the accumulators leave too few registers");
   // While one stage is multiplied and one held back, a third must be on its way.
   static_assert(kStages >= 3);

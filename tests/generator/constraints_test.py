@@ -13,6 +13,7 @@ from machete.generator.config import (
     KernelSchedule,
     ScheduleConfig,
     TileScheduler,
+    default_types,
 )
 from machete.generator.constraints import check_families
 from machete.generator.costs import COST_TERMS
@@ -35,6 +36,13 @@ def _with_types(**changes: Any) -> ImplConfig:
 def _with_schedule(original: ScheduleConfig = COOPERATIVE, **changes: Any) -> ImplConfig:
     schedule = dataclasses.replace(original, **changes)
     return ImplConfig(TYPES, (schedule,), ((None, schedule),))
+
+
+def _with_scaled_groups(family: ImplConfig) -> ImplConfig:
+    types = dataclasses.replace(
+        default_types(DataType.e4m3, DataType.u4b8), b_group_scale=DataType.bf16
+    )
+    return dataclasses.replace(family, types=types)
 
 
 def _with_heuristic(*branches: tuple[str | None, Any]) -> ImplConfig:
@@ -187,11 +195,13 @@ _SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"tile_shape_mn": (256, 192)},
-        "accumulator registers a thread = 192; allowed with 2 consumer warpgroups: 128",
+        "accumulator registers a thread = 192; "
+        "allowed with 256 features, cluster_shape_mnk = 1x1x1: 128",
     ),
     (
         {"tile_shape_mn": (192, 192)},
-        "accumulator registers a thread = 96; allowed with 3 consumer warpgroups: 64",
+        "accumulator registers a thread = 96; "
+        "allowed with 192 features, cluster_shape_mnk = 1x1x1: 64",
     ),
     (
         {"tile_shape_mn": (192, 64)},
@@ -376,10 +386,37 @@ class ConstraintsTest(unittest.TestCase):
         for change in changes:
             with self.subTest(change):
                 self.assertEqual(_refusal([_with_schedule(**change)]), "accepted")
+        for tile in ((128, 192), (128, 256), (256, 64)):
+            with self.subTest(tile):
+                family = _with_schedule(tile_shape_mn=tile)
+                self.assertEqual(_refusal([_with_scaled_groups(family)]), "accepted")
         for tile in ((32, 8), (224, 8), (224, 16)):
             with self.subTest(tile):
                 family = _with_schedule(STREAMING, tile_shape_mn=tile)
                 self.assertEqual(_refusal([family]), "accepted")
+
+    def test_groups_that_are_scaled_apart_take_registers(self) -> None:
+        cases: list[tuple[dict[str, Any], str]] = [
+            (
+                {"tile_shape_mn": (256, 128)},
+                "accumulator registers a thread = 192; "
+                "allowed with 256 features, cluster_shape_mnk = 1x1x1: 128",
+            ),
+            (
+                {"tile_shape_mn": (128, 192), "cluster_shape_mnk": (2, 1, 1)},
+                "accumulator registers a thread = 192; "
+                "allowed with 128 features, cluster_shape_mnk = 2x1x1: 128",
+            ),
+            (
+                {"tile_shape_mn": (192, 128)},
+                "accumulator registers a thread = 128; "
+                "allowed with 192 features, cluster_shape_mnk = 1x1x1: 64",
+            ),
+        ]
+        for change, message in cases:
+            with self.subTest(message):
+                family = _with_scaled_groups(_with_schedule(**change))
+                self.assertIn(message, _refusal([family]))
 
 
 if __name__ == "__main__":
