@@ -7,6 +7,8 @@ LEAST_TOKENS = 17
 TABLES = {
     "bf16_u4b8": struct(name = "h100_bf16_u4b8_group128.csv", most_regret = "0.15"),
     "bf16_u8b128": struct(name = "h100_bf16_u8b128_group128.csv", most_regret = "0.45"),
-    "e4m3_u4b8": struct(name = "h100_e4m3_u4b8_group128.csv", most_regret = "0.15"),
-    "e4m3_u4b8_gsvoid": struct(name = "h100_e4m3_u4b8_channel.csv", most_regret = "0.15"),
+    "e4m3_u4b8": struct(name = "h100_e4m3_u4b8_group128.csv", most_regret = "0.16"),
+    "e4m3_u4b8_gsvoid": struct(name = "h100_e4m3_u4b8_channel.csv", most_regret = "0.12"),
+    "s8_u4b8": struct(name = "h100_s8_u4b8_group128.csv", most_regret = "0.10"),
+    "s8_u4b8_gsvoid": struct(name = "h100_s8_u4b8_channel.csv", most_regret = "0.25"),
 }
