@@ -19,9 +19,9 @@ constexpr uint64_t kWrittenFor = uint64_t{2} << 56 | uint64_t{10} << 48;  // PyT
 using Failure = int32_t;
 
 struct Api {
-  Failure (*library_init_impl)(const char* library, const char* key, const char* file,
-                               uint32_t line, void** result);
-  Failure (*library_impl)(void* library, const char* name, Kernel kernel, uint64_t version);
+  Failure (*init_impl)(const char* library, const char* key, const char* file, uint32_t line,
+                       void** result);
+  Failure (*implement)(void* library, const char* name, Kernel kernel, uint64_t version);
   Failure (*get_current_cuda_stream)(int32_t device, void** stream);
   Failure (*delete_tensor_object)(void* tensor);
   Failure (*get_data_ptr)(void* tensor, void** data);
@@ -89,8 +89,8 @@ bool find_all() {
     if (!find_number(torch, type.function, &type.number)) return false;
   }
   find(torch, "torch_exception_get_what_without_backtrace", &api.exception_get_what);
-  return find(torch, "aoti_torch_library_init_impl", &api.library_init_impl) &&
-         find(torch, "torch_library_impl", &api.library_impl) &&
+  return find(torch, "aoti_torch_library_init_impl", &api.init_impl) &&
+         find(torch, "torch_library_impl", &api.implement) &&
          find(torch, "aoti_torch_get_current_cuda_stream", &api.get_current_cuda_stream) &&
          find_number(torch, "aoti_torch_device_type_cuda", &devices.cuda) &&
          find_number(torch, "aoti_torch_device_type_cpu", &devices.cpu) &&
@@ -135,9 +135,8 @@ bool register_cuda_kernel(const char* library, const char* name, Kernel kernel) 
   if (!find_all()) return false;
   // PyTorch forgets the kernel with the library's object, which is therefore never deleted.
   void* object = nullptr;
-  check("register an operator",
-        api.library_init_impl(library, "CUDA", __FILE__, __LINE__, &object));
-  check("register an operator", api.library_impl(object, name, kernel, kWrittenFor));
+  check("register an operator", api.init_impl(library, "CUDA", __FILE__, __LINE__, &object));
+  check("register an operator", api.implement(object, name, kernel, kWrittenFor));
   return true;
 }
 
