@@ -184,7 +184,7 @@ def _cuda_library_impl(ctx):
         _compile(ctx, shared, source, output, inputs)
         objects.append(output)
 
-    linking_context, outputs = cc_common.create_linking_context_from_compilation_outputs(
+    linking_context, _ = cc_common.create_linking_context_from_compilation_outputs(
         actions = ctx.actions,
         name = ctx.label.name,
         feature_configuration = features,
@@ -200,8 +200,13 @@ def _cuda_library_impl(ctx):
         alwayslink = ctx.attr.alwayslink,
         disallow_dynamic_library = True,
     )
-    library = outputs.library_to_link
-    archives = [library.pic_static_library] if library else []
+    # This target's own: none without sources.
+    archives = [
+        own.pic_static_library
+        for linked in linking_context.linker_inputs.to_list()
+        if linked.owner == ctx.label
+        for own in linked.libraries
+    ]
     return [
         DefaultInfo(files = depset(archives)),
         OutputGroupInfo(
