@@ -200,6 +200,7 @@ def _cuda_library_impl(ctx):
         alwayslink = ctx.attr.alwayslink,
         disallow_dynamic_library = True,
     )
+
     # This target's own: none without sources.
     archives = [
         own.pic_static_library
