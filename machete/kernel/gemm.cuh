@@ -2,15 +2,20 @@
 // engine busy, and consumer warpgroups that dequantise, multiply and store.
 #pragma once
 
+#include "machete/kernel/params.h"
+#include "machete/kernel/shape.cuh"
+
+// The host's passes need only the kernel's signature. CUTLASS's header of all wgmma instructions
+// takes a second in each of nvcc's passes: in three of them for nothing.
+#ifdef __CUDA_ARCH__
 #include <cutlass/arch/reg_reconfig.h>
 
 #include "machete/kernel/epilogue.cuh"
 #include "machete/kernel/mainloop.cuh"
-#include "machete/kernel/params.h"
 #include "machete/kernel/pipeline.cuh"
 #include "machete/kernel/reduction.cuh"
-#include "machete/kernel/shape.cuh"
 #include "machete/kernel/tile_scheduler.cuh"
+#endif
 
 namespace machete {
 
@@ -18,6 +23,7 @@ template <class Types, class Schedule>
 __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
     gemm(const __grid_constant__ ActivationMaps activations,
          const __grid_constant__ CUtensorMap output, const __grid_constant__ GemmParams params) {
+#ifdef __CUDA_ARCH__
   using Shape = KernelShape<Types, Schedule>;
   using Walk = SegmentWalk<Schedule::kTileScheduler, Shape::kClusterK>;
   constexpr int kCluster = Shape::kClusterN * Shape::kClusterK;
@@ -87,6 +93,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   }
   // A CTA must not exit while its partner may still arrive at its barriers or multicast into it.
   if constexpr (Shape::kClusterN > 1) ptx::cluster_barrier();
+#endif
 }
 
 }  // namespace machete

@@ -113,12 +113,12 @@ class StreamingProducer {
   }
 
  private:
-  // Until the stage is free; announces `bytes` on the barrier that it returns.
+  // Until the stage is free; announces `bytes` on the barrier that it returns. Other lanes' copies
+  // may be counted before that: the phase cannot end without the arrival.
   __device__ __forceinline__ uint32_t wait_stage(int bytes) const {
     const uint32_t full = shared_ + memory_.barriers + stage_ * 8;
     ptx::mbarrier_wait(full + params_.tiles.stages * 8, parity_);
     if (lane_ == 0) ptx::mbarrier_arrive_expect_tx(full, bytes);
-    __syncwarp();
     return full;
   }
   __device__ __forceinline__ void next_stage() {

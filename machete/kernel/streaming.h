@@ -6,10 +6,8 @@
 
 namespace machete {
 
-constexpr int kWarpSlices = 2;  // slices of 16 features that a consumer warp multiplies
-// Consumers. With the producers four warps for each quarter of the SM; a fifth would leave them 96
-// registers.
-constexpr int kMaxStreamingWarps = 14;
+constexpr int kWarpSlices = 2;          // slices of 16 features that a consumer warp multiplies
+constexpr int kMaxStreamingWarps = 12;  // consumers
 constexpr int kStreamingProducers = 2;  // warps: for weights, for activations
 constexpr int kMaxStreamingThreads = (kMaxStreamingWarps + kStreamingProducers) * 32;
 constexpr int kMaxStreamingBytes = 227 * 1024;  // of shared memory: all that a CTA can have

@@ -110,7 +110,8 @@ Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, int cluste
 Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resident) {
   StreamingParams params = {};
   static_cast<ProductParams&>(params) = product_params(args, ceil_div(args.M, kernel.tile_m));
-  params.tiles = plan_streaming_tiles(kernel, args.M, args.N, params.slice_bytes, resident);
+  params.tiles =
+      plan_streaming_tiles(kernel, args.M, args.N, params.k_blocks, params.slice_bytes, resident);
   const int64_t steps = int64_t{params.tiles.tiles_m} * params.tiles.passes * params.k_blocks;
   if (steps > INT32_MAX) {
     return Status::failure(StatusCode::kInvalidArgument,

@@ -17,9 +17,12 @@ constexpr double kHandOverBytes = 90e3;  // bytes of partial sums handed over, b
 // Dividing tiles must promise this much, since CTAs at different places along K share less in L2.
 constexpr double kWorthSharing = 0.95;
 
-// Of the streaming kernel, from measurements of nine layers: half as many stages cost 15 to 20 %
-// on wide layers, half as many again 1 to 3 %.
+// Of the streaming kernel, from measurements of eleven layers: half as many bytes in flight cost 15
+// to 20 % on wide layers, half as many again 1 to 3 %, since at the start everything else then
+// waits in line behind weights. That matters less to a CTA with a long way along K.
 constexpr int kBytesInFlight = 64 * 1024;
+constexpr int kLongBytesInFlight = 72 * 1024;
+constexpr int kLongBlocks = 64;
 constexpr int kMaxWarpsK = 4;
 
 // The time of a K step, which depends on how many clusters share the stream of weights.
@@ -90,7 +93,7 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
   return tiles;
 }
 
-StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_t n,
+StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int k_blocks,
                                     int slice_bytes, int resident_pairs) {
   StreamingTiles tiles = {};
   const int slices = static_cast<int>(ceil_div(n, kSliceN));
@@ -102,9 +105,12 @@ StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_
   tiles.passes = static_cast<int>(ceil_div(width * kSliceN, kernel.tile_n));
   tiles.pass_slices = static_cast<int>(ceil_div(width, tiles.passes));
   tiles.warps_n = static_cast<int>(ceil_div(tiles.pass_slices, kWarpSlices));
-  tiles.warps_k = std::min(kMaxWarpsK, kMaxStreamingWarps / tiles.warps_n);
+  // A power of two: three cost up to 1 % more than two, and seven warps along N are enough alone.
+  tiles.warps_k = kMaxWarpsK;
+  while (tiles.warps_n * tiles.warps_k > kMaxStreamingWarps) tiles.warps_k /= 2;
   const int turn_bytes = tiles.warps_n * kWarpSlices * slice_bytes * tiles.warps_k;
-  tiles.stages = std::max(2, kBytesInFlight / turn_bytes) * tiles.warps_k;
+  const int in_flight = k_blocks / 2 < kLongBlocks ? kBytesInFlight : kLongBytesInFlight;
+  tiles.stages = std::max(2, in_flight / turn_bytes) * tiles.warps_k;
   return tiles;
 }
 

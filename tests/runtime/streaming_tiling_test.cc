@@ -37,6 +37,7 @@ constexpr Slice kSliceSizes[] = {
 constexpr int64_t kM[] = {1, 8, 9, 16, 17, 100, 513};
 constexpr int64_t kN[] = {8,    16,   24,    200,   1008,  2056,  3584,  4096,
                           4104, 6144, 10240, 14784, 14792, 28672, 57344, 200000};
+constexpr int kBlocksK[] = {1, 127, 128};  // the last with more bytes in flight
 constexpr int kResident[] = {1, 7, 8, 61, 66};
 
 struct Problem {
@@ -44,18 +45,22 @@ struct Problem {
   Slice slice;
   int64_t m;
   int64_t n;
+  int k_blocks;
   int resident;
 
   int slices() const { return static_cast<int>(ceil_div(n, kSliceN)); }
-  StreamingTiles plan() const { return plan_streaming_tiles(kernel, m, n, slice.bytes, resident); }
+  StreamingTiles plan() const {
+    return plan_streaming_tiles(kernel, m, n, k_blocks, slice.bytes, resident);
+  }
 };
 
 std::string describe(const Problem& p, const StreamingTiles& t) {
   return std::string(p.slice.name) + ", tile " + std::to_string(p.kernel.tile_n) + " x " +
          std::to_string(p.kernel.tile_m) + ", m = " + std::to_string(p.m) +
-         ", n = " + std::to_string(p.n) + ", resident = " + std::to_string(p.resident) + ": " +
-         std::to_string(t.pairs) + " pairs of " + std::to_string(t.pair_slices) + " slices, " +
-         std::to_string(t.extra) + " of one more, " + std::to_string(t.passes) + " passes of " +
+         ", n = " + std::to_string(p.n) + ", K blocks = " + std::to_string(p.k_blocks) +
+         ", resident = " + std::to_string(p.resident) + ": " + std::to_string(t.pairs) +
+         " pairs of " + std::to_string(t.pair_slices) + " slices, " + std::to_string(t.extra) +
+         " of one more, " + std::to_string(t.passes) + " passes of " +
          std::to_string(t.pass_slices) + ", " + std::to_string(t.warps_n) + " x " +
          std::to_string(t.warps_k) + " warps, " + std::to_string(t.stages) + " stages";
 }
@@ -75,9 +80,11 @@ void for_each_problem(Function function) {
         kernel.a_bits = slice.a_bits;
         for (const int64_t m : kM) {
           for (const int64_t n : kN) {
-            for (const int resident : kResident) {
-              function(Problem{kernel, slice, m, n, resident});
-              if (::testing::Test::HasFatalFailure()) return;
+            for (const int k_blocks : kBlocksK) {
+              for (const int resident : kResident) {
+                function(Problem{kernel, slice, m, n, k_blocks, resident});
+                if (::testing::Test::HasFatalFailure()) return;
+              }
             }
           }
         }
