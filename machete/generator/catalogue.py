@@ -75,19 +75,22 @@ def _costs(family: str) -> Costs:
     return read_costs(Path(__file__).with_name(f"{family}_costs.csv"))
 
 
-_WEIGHT_ONLY_COSTS = {4: _costs("bf16_u4b8"), 8: _costs("bf16_u8b128")}
-
-
 def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) -> ImplConfig:
     """16-bit activations; group scales of the same type unless stated otherwise."""
+    types = dataclasses.replace(default_types(a, b), b_group_scale=group_scale or a)
     schedules = _WEIGHT_ONLY_SCHEDULES + _BY_BITS[b.bits]
+    # Measured with bf16, and with one of the weights of 8 bits, which memory bounds alike.
+    measured = dataclasses.replace(
+        default_types(DataType.bf16, DataType.u8b128 if b.bits == 8 else b),
+        b_group_scale=group_scale or DataType.bf16,
+    )
     return ImplConfig(
-        types=dataclasses.replace(default_types(a, b), b_group_scale=group_scale or a),
+        types=types,
         schedules=schedules,
         heuristic=(
             ("M <= 8", _streaming(8)),
             ("M <= 16", _streaming(16)),
-            (None, fastest_of(schedules, _WEIGHT_ONLY_COSTS[b.bits])),
+            (None, fastest_of(schedules, _costs(generate_type_option_name(measured)))),
         ),
     )
 
