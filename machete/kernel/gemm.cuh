@@ -5,8 +5,8 @@
 #include "machete/kernel/params.h"
 #include "machete/kernel/shape.cuh"
 
-// The host's passes need only the kernel's signature. CUTLASS's header of all wgmma instructions
-// takes a second in each of nvcc's passes: in three of them for nothing.
+// For the host the kernel's signature is enough, and to parse CUTLASS's header of all wgmma
+// instructions costs each of nvcc's passes a second.
 #ifdef __CUDA_ARCH__
 #include <cutlass/arch/reg_reconfig.h>
 

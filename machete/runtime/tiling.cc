@@ -22,7 +22,7 @@ constexpr double kWorthSharing = 0.95;
 // waits in line behind weights. That matters less to a CTA with a long way along K.
 constexpr int kBytesInFlight = 64 * 1024;
 constexpr int kLongBytesInFlight = 72 * 1024;
-constexpr int kLongBlocks = 64;
+constexpr int kLongBlocks = 64;  // along K, of a CTA
 constexpr int kMaxWarpsK = 4;
 
 // The time of a K step, which depends on how many clusters share the stream of weights.
