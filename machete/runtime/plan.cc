@@ -158,9 +158,9 @@ Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* p
   made.desc_ = desc;
   made.family_ = internal::find_family(desc.types);
   const ScheduleList schedules = made.family_->supported_schedules_dispatch();
-  if (schedules.count > kMaxSchedules) {
+  if (schedules.count > internal::kMaxSchedules) {
     return Status::failure(StatusCode::kUnsupported, "family %s has %d schedules; allowed: %d",
-                           made.family_->name, schedules.count, kMaxSchedules);
+                           made.family_->name, schedules.count, internal::kMaxSchedules);
   }
   made.dependent_launch_ = options.programmatic_dependent_launch;
   if (options.schedule != nullptr) made.schedule_ = find_schedule(schedules, options.schedule);
@@ -206,29 +206,32 @@ Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* p
   return Status();
 }
 
-namespace {
-
-const KernelEntry& choose(const internal::Family& family, const ProblemDesc& desc, int schedule,
-                          const int* resident_clusters, int64_t m) {
-  return schedule >= 0 ? *family.supported_schedules_dispatch().entries[schedule]
-                       : family.default_schedule(m, desc.n, desc.k, resident_clusters);
+int Plan::choose(int64_t m) const {
+  if (schedule_ >= 0) return schedule_;
+  int chosen = last_choice_.find(m);
+  if (chosen >= 0) return chosen;
+  const KernelEntry* schedule = &family_->default_schedule(m, desc_.n, desc_.k, resident_clusters_);
+  const ScheduleList schedules = family_->supported_schedules_dispatch();
+  chosen =
+      static_cast<int>(std::find(schedules.entries, schedules.entries + schedules.count, schedule) -
+                       schedules.entries);
+  last_choice_.remember(m, chosen);
+  return chosen;
 }
-
-}  // namespace
 
 size_t Plan::workspace_size(int64_t m) const {
   if (family_ == nullptr || m <= 0) return 0;
-  const KernelEntry& kernel = choose(*family_, desc_, schedule_, resident_clusters_, m);
+  const int chosen = choose(m);
+  const KernelEntry& kernel = *family_->supported_schedules_dispatch().entries[chosen];
   if (kernel.schedule == KernelSchedule::kStreaming) return 0;
-  const int index = find_schedule(family_->supported_schedules_dispatch(), kernel.name);
-  if (resident_clusters_[index] == 0 || count_tiles(kernel, m, desc_.n) > kMaxTiles) return 0;
-  return workspace_bytes(kernel,
-                         plan_tiles(kernel, m, desc_.n, desc_.k, resident_clusters_[index]));
+  const int resident = resident_clusters_[chosen];
+  if (resident == 0 || count_tiles(kernel, m, desc_.n) > kMaxTiles) return 0;
+  return workspace_bytes(kernel, plan_tiles(kernel, m, desc_.n, desc_.k, resident));
 }
 
 const char* Plan::schedule(int64_t m) const {
   if (family_ == nullptr) return nullptr;
-  return choose(*family_, desc_, schedule_, resident_clusters_, m).name;
+  return family_->supported_schedules_dispatch().entries[choose(m)]->name;
 }
 
 Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
@@ -259,7 +262,7 @@ Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
   mm.K = desc_.k;
   mm.desc = &desc_;
   mm.tensors = args;
-  mm.schedule = schedule_ >= 0 ? schedules.entries[schedule_] : nullptr;
+  mm.schedule = schedules.entries[choose(args.m)];
   mm.schedules = schedules;
   mm.resident_clusters = resident_clusters_;
   mm.functions = functions_;

@@ -47,6 +47,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -134,10 +135,42 @@ struct RunArgs {
 
 namespace internal {
 struct Family;
+
+constexpr int kMaxSchedules = 32;  // of a family
+
+// What the heuristic chose last: most runs of a plan have as many tokens as the one before, and to
+// choose can take half a microsecond. One word, so that any thread reads a choice that was made.
+class LastChoice {
+ public:
+  LastChoice() = default;
+  LastChoice(const LastChoice& other) : word_(other.word()) {}
+  LastChoice& operator=(const LastChoice& other) {
+    word_.store(other.word(), std::memory_order_relaxed);
+    return *this;
+  }
+
+  // The index of the schedule for m tokens; -1 where none is remembered for them.
+  int find(int64_t m) const {
+    const uint64_t last = word();
+    return m > 0 && last / kMaxSchedules == static_cast<uint64_t>(m)
+               ? static_cast<int>(last % kMaxSchedules)
+               : -1;
+  }
+  void remember(int64_t m, int schedule) {
+    if (m <= 0 || m > INT64_MAX / kMaxSchedules) return;
+    word_.store(static_cast<uint64_t>(m) * kMaxSchedules + static_cast<uint64_t>(schedule),
+                std::memory_order_relaxed);
+  }
+
+ private:
+  uint64_t word() const { return word_.load(std::memory_order_relaxed); }
+
+  std::atomic<uint64_t> word_{0};
+};
 }  // namespace internal
 
 // How a layer is run on the device that was current when the plan was made, in its primary context.
-// Cheap to copy, never changed by run(): one plan serves all threads.
+// Cheap to copy; what run() changes in it is safe to share: one plan serves all threads.
 class Plan {
  public:
   Plan() = default;
@@ -154,18 +187,20 @@ class Plan {
   Status run(const RunArgs& args, cudaStream_t stream) const;
 
  private:
-  static constexpr int kMaxSchedules = 32;
+  // The index of the schedule for m tokens.
+  int choose(int64_t m) const;
 
   ProblemDesc desc_;
   const internal::Family* family_ = nullptr;
   int schedule_ = -1;  // index into the family's schedules; -1: by heuristic
+  mutable internal::LastChoice last_choice_;
   bool dependent_launch_ = false;
   int device_ = -1;
-  void* encode_tensor_map_ = nullptr;          // cuTensorMapEncodeTiled
-  void* launch_kernel_ = nullptr;              // cuLaunchKernelEx
-  void* get_context_ = nullptr;                // cuCtxGetCurrent
-  void* functions_[kMaxSchedules] = {};        // CUfunction
-  int resident_clusters_[kMaxSchedules] = {};  // that fit on the device at once
+  void* encode_tensor_map_ = nullptr;                    // cuTensorMapEncodeTiled
+  void* launch_kernel_ = nullptr;                        // cuLaunchKernelEx
+  void* get_context_ = nullptr;                          // cuCtxGetCurrent
+  void* functions_[internal::kMaxSchedules] = {};        // CUfunction
+  int resident_clusters_[internal::kMaxSchedules] = {};  // that fit on the device at once
 };
 
 }  // namespace machete
