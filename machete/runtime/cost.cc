@@ -60,9 +60,8 @@ double lower_bound(const KernelEntry& kernel, const CostTerms& costs, int64_t ti
 
 }  // namespace
 
-const KernelEntry* find_fastest(const KernelEntry* const* schedules, const int* resident_clusters,
-                                const Candidate* candidates, int count, int64_t m, int64_t n,
-                                int64_t k) {
+int find_fastest(const KernelEntry* const* schedules, const int* resident_clusters,
+                 const Candidate* candidates, int count, int64_t m, int64_t n, int64_t k) {
   constexpr double kNever = std::numeric_limits<double>::infinity();
   std::array<double, kMaxCandidates> bounds = {};
   int promising = 0;
@@ -92,7 +91,7 @@ const KernelEntry* find_fastest(const KernelEntry* const* schedules, const int* 
   for (int c = 0; c < count; ++c) {
     if (c != promising) consider(c);
   }
-  return schedules[candidates[fastest].schedule];
+  return candidates[fastest].schedule;
 }
 
 }  // namespace machete

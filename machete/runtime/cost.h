@@ -36,17 +36,15 @@ struct Candidate {
 
 constexpr int kMaxCandidates = 32;
 
-// The candidate that takes the least time. `resident_clusters` are of each of the family's
-// `schedules`; where it is 0 a schedule does not fit on the device and is passed over. If none
-// fits, the first candidate.
-const KernelEntry* find_fastest(const KernelEntry* const* schedules, const int* resident_clusters,
-                                const Candidate* candidates, int count, int64_t m, int64_t n,
-                                int64_t k);
+// The schedule of the candidate that takes the least time. `resident_clusters` are of each of the
+// family's `schedules`; where it is 0 a schedule does not fit on the device and is passed over. If
+// none fits, the first candidate's.
+int find_fastest(const KernelEntry* const* schedules, const int* resident_clusters,
+                 const Candidate* candidates, int count, int64_t m, int64_t n, int64_t k);
 
 template <int kCount>
-const KernelEntry* find_fastest(const KernelEntry* const* schedules, const int* resident_clusters,
-                                const Candidate (&candidates)[kCount], int64_t m, int64_t n,
-                                int64_t k) {
+int find_fastest(const KernelEntry* const* schedules, const int* resident_clusters,
+                 const Candidate (&candidates)[kCount], int64_t m, int64_t n, int64_t k) {
   static_assert(kCount <= kMaxCandidates);
   return find_fastest(schedules, resident_clusters, candidates, kCount, m, n, k);
 }

@@ -22,9 +22,8 @@ struct MmArgs {
   int64_t K;  // input features
   const ProblemDesc* desc;
   RunArgs tensors;
-  const KernelEntry* schedule;   // null: by heuristic
-  ScheduleList schedules;        // of the family
-  const int* resident_clusters;  // for each of them
+  int schedule;                  // index among the family's
+  const int* resident_clusters;  // for each of the family's schedules
   void* const* functions;        // CUfunction of each of them
   void* encode_tensor_map;       // cuTensorMapEncodeTiled
   void* launch_kernel;           // cuLaunchKernelEx
@@ -47,9 +46,8 @@ struct Family {
   TypeSet types;
   Status (*mm_dispatch)(const MmArgs& args);
   ScheduleList (*supported_schedules_dispatch)();
-  // Which schedule serves a product; `resident_clusters` as in MmArgs.
-  const KernelEntry& (*default_schedule)(int64_t M, int64_t N, int64_t K,
-                                         const int* resident_clusters);
+  // The index of the schedule that serves a product; `resident_clusters` as in MmArgs.
+  int (*default_schedule)(int64_t M, int64_t N, int64_t K, const int* resident_clusters);
   Status (*prepack_B_dispatch)(const PrepackArgs& args);
 };
 

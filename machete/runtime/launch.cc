@@ -41,13 +41,6 @@ Status encode(void* encode_tensor_map, DataType type, const char* name, const vo
                          static_cast<long long>(stride), result);
 }
 
-// Which of the family's schedules it is.
-int index_of(const KernelEntry& kernel, const MmArgs& args) {
-  int index = 0;
-  while (args.schedules.entries[index] != &kernel) ++index;
-  return index;
-}
-
 ProductParams product_params(const MmArgs& args, int64_t tiles_m) {
   const TypeSet& types = args.desc->types;
   const PackedLayout layout = packed_layout(types, args.N, args.K, args.desc->group_size);
@@ -99,8 +92,7 @@ Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, int cluste
   config.attrs = attributes;
   config.numAttrs = args.dependent_launch ? 2 : 1;
   const CUresult result = reinterpret_cast<decltype(&cuLaunchKernelEx)>(args.launch_kernel)(
-      &config, static_cast<CUfunction>(args.functions[index_of(kernel, args)]), parameters,
-      nullptr);
+      &config, static_cast<CUfunction>(args.functions[args.schedule]), parameters, nullptr);
   if (result == CUDA_SUCCESS) return Status();
   // Errors have the same numbers in driver and runtime.
   return Status::failure(StatusCode::kCudaError, "launching schedule %s: %s", kernel.name,
@@ -182,7 +174,7 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
 }  // namespace
 
 Status launch(const KernelEntry& kernel, const MmArgs& args) {
-  const int resident = args.resident_clusters[index_of(kernel, args)];
+  const int resident = args.resident_clusters[args.schedule];
   if (resident == 0) {
     return Status::failure(StatusCode::kUnsupported,
                            "schedule %s does not fit on this device: a cluster needs %d x %d CTAs "

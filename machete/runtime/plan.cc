@@ -209,13 +209,10 @@ Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* p
 int Plan::choose(int64_t m) const {
   if (schedule_ >= 0) return schedule_;
   int chosen = last_choice_.find(m);
-  if (chosen >= 0) return chosen;
-  const KernelEntry* schedule = &family_->default_schedule(m, desc_.n, desc_.k, resident_clusters_);
-  const ScheduleList schedules = family_->supported_schedules_dispatch();
-  chosen =
-      static_cast<int>(std::find(schedules.entries, schedules.entries + schedules.count, schedule) -
-                       schedules.entries);
-  last_choice_.remember(m, chosen);
+  if (chosen < 0) {
+    chosen = family_->default_schedule(m, desc_.n, desc_.k, resident_clusters_);
+    last_choice_.remember(m, chosen);
+  }
   return chosen;
 }
 
@@ -255,15 +252,13 @@ Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
     status = cuda_status("cudaSetDevice", cudaSetDevice(device_));
     if (!status.ok()) return status;
   }
-  const ScheduleList schedules = family_->supported_schedules_dispatch();
   MmArgs mm = {};
   mm.M = args.m;
   mm.N = desc_.n;
   mm.K = desc_.k;
   mm.desc = &desc_;
   mm.tensors = args;
-  mm.schedule = schedules.entries[choose(args.m)];
-  mm.schedules = schedules;
+  mm.schedule = choose(args.m);
   mm.resident_clusters = resident_clusters_;
   mm.functions = functions_;
   mm.encode_tensor_map = encode_tensor_map_;

@@ -75,8 +75,8 @@ class RenderTest(unittest.TestCase):
         # Indices in the table of schedules, which is sorted by name.
         self.assertIn("{ 1, { 10.0, 11.0, ", dispatch)
         self.assertIn("{ 0, { 20.0, 21.0, ", dispatch)
-        call = "return *find_fastest(kSchedules, resident_clusters, kCandidates"
-        self.assertIn("\n  if (M <= 8) return kEntry_64x16_", dispatch)
+        call = "return find_fastest(kSchedules, resident_clusters, kCandidates"
+        self.assertIn("\n  if (M <= 8) return 1;  // 64x16_", dispatch)
         self.assertIn(f"\n  if (N > 8) {call}1, M, N, K);\n  {call}2, M, N, K);\n}}", dispatch)
 
     def test_text(self) -> None:

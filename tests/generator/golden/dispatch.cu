@@ -55,19 +55,15 @@ const Candidate kCandidates1[] = {
     { 6, { 1.91, 1.092, 0.5636, 0.2551, 2.092, 0.3792, 0.5753, 0.03385 } },
 };
 
-static const KernelEntry& default_schedule(int64_t M, int64_t N, int64_t K,
-                                           [[maybe_unused]] const int* resident_clusters) {
-  if (M <= 8) return kEntry_224x8_1x1x2_Stream_NoSmem_Persistent;
-  if (M <= 16) return kEntry_224x16_1x1x2_Stream_NoSmem_Persistent;
-  return *find_fastest(kSchedules, resident_clusters, kCandidates1, M, N, K);
+// Indices in kSchedules.
+static int default_schedule(int64_t M, int64_t N, int64_t K,
+                            [[maybe_unused]] const int* resident_clusters) {
+  if (M <= 8) return 3;  // 224x8_1x1x2_Stream_NoSmem_Persistent
+  if (M <= 16) return 2;  // 224x16_1x1x2_Stream_NoSmem_Persistent
+  return find_fastest(kSchedules, resident_clusters, kCandidates1, M, N, K);
 }
 
-Status mm_dispatch(const MmArgs& args) {
-  const KernelEntry& schedule =
-      args.schedule != nullptr ? *args.schedule
-                               : default_schedule(args.M, args.N, args.K, args.resident_clusters);
-  return launch(schedule, args);
-}
+Status mm_dispatch(const MmArgs& args) { return launch(*kSchedules[args.schedule], args); }
 
 ScheduleList supported_schedules_dispatch() { return {kSchedules, std::size(kSchedules)}; }
 
