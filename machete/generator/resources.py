@@ -6,7 +6,7 @@ shard compares the two.
 
 import dataclasses
 
-from machete.generator.config import KernelSchedule, ScheduleConfig, TypeConfig
+from machete.generator.config import KernelSchedule, ScheduleConfig, TileScheduler, TypeConfig
 from machete.generator.datatypes import DataType
 
 MAX_SHARED_BYTES = 227 * 1024
@@ -27,6 +27,8 @@ _MAX_WHOLE_TOKENS = 192
 _ACCUMULATOR_BYTES = 4
 _BARRIER_BYTES = 16
 """A stage's full and empty mbarrier."""
+_HAND_OVER_BYTES = 8 * _BARRIER_BYTES
+"""Stream-K: barriers of up to seven stages that others' sums come in, and two that lend these."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +76,9 @@ class Resources:
     """Registers a thread of a consumer warpgroup accumulates in."""
     mma_tokens: int
     """Tokens that one wgmma multiplies: all of the tile, or a part."""
-    stage_activation_bytes: int
     stage_bytes: int
     fixed_bytes: int
     """Beside the pipeline: staging of the epilogue, reduction between slices."""
-    cluster_reduction_bytes: int
-    """What the CTAs that split K send to one of them, into the drained pipeline."""
 
     @property
     def stages(self) -> int:
@@ -118,19 +117,19 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
     block = _BLOCK_FEATURES * (_BLOCK_K * types.b.bits // 8 + _feature_group_bytes(types))
     weights = features // _BLOCK_FEATURES * (stage_k // _BLOCK_K) * block
 
-    # The output leaves in chunks of 32 tokens; a second buffer hides the store behind the next
-    # chunk, and a tile with many tokens has none to spare.
-    chunk = min(tokens, 32)
+    # The output leaves in chunks of 32 tokens, or 16; a second buffer hides the store behind the
+    # next chunk, and a tile with many tokens has none to spare.
+    part = tokens // schedule.cluster_shape_mnk[2]
+    chunk = 32 if part % 32 == 0 else 16
     buffers = 1 if tokens > 128 else 2
     staging = geometry.epilogue_warpgroups * buffers * chunk * _BLOCK_FEATURES * 2
     partial_tile = features * tokens * _ACCUMULATOR_BYTES
+    shares = schedule.tile_scheduler is TileScheduler.StreamK
 
     return Resources(
         geometry=geometry,
         accumulators=(geometry.blocks * tokens + promotes(types) * mma_tokens) // 2,
         mma_tokens=mma_tokens,
-        stage_activation_bytes=activations,
         stage_bytes=activations + weights + _BARRIER_BYTES,
-        fixed_bytes=staging + (geometry.slices - 1) * partial_tile,
-        cluster_reduction_bytes=(schedule.cluster_shape_mnk[2] - 1) * partial_tile,
+        fixed_bytes=staging + (geometry.slices - 1) * partial_tile + shares * _HAND_OVER_BYTES,
     )

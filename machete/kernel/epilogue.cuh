@@ -4,6 +4,7 @@
 #include "machete/kernel/output.cuh"
 #include "machete/kernel/pair.cuh"
 #include "machete/kernel/params.h"
+#include "machete/kernel/partials.cuh"
 #include "machete/kernel/ptx.cuh"
 #include "machete/kernel/reduction.cuh"
 
@@ -13,7 +14,7 @@ template <class Types, class Shape>
 class Epilogue {
  public:
   static constexpr int kBlocks = Shape::kConsumerBlocks;
-  using Accumulators = float[kBlocks][Shape::kAccumulators];
+  using Accumulators = machete::Accumulators<Shape>;
 
   __device__ __forceinline__ Epilogue(const GemmParams& params, const CUtensorMap& output,
                                       uint32_t shared, int warpgroup, int thread)
@@ -38,8 +39,9 @@ class Epilogue {
     }
   }
 
+  // Of the tile's tokens one part: all, unless the CTAs of a cluster split K.
   __device__ __forceinline__ void store(const Accumulators& accumulators, int first_block,
-                                        int first_token) {
+                                        int first_token, int part) {
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
       const int n = (first_block + b) * kBlockN + warp_ * kSliceN + lane_ / 4;
@@ -48,6 +50,7 @@ class Epilogue {
       if constexpr (Types::kOut == DataType::kF32) {
 #pragma unroll
         for (int m = 0; m < Shape::kTileM; m += 8) {
+          if (m / Shape::kPartM != part) continue;
           const int token = first_token + m + lane_ % 4 * 2;
           const TokenScales<Types> scales(params_, token);
           const float* d = &accumulators[b][m / 2];
@@ -55,7 +58,7 @@ class Epilogue {
           upper.store(params_, n + 8, token, d[2], d[3], scales);
         }
       } else {
-        stage(accumulators[b], lower, upper, first_block + b, first_token);
+        stage(accumulators[b], lower, upper, first_block + b, first_token, part);
       }
     }
   }
@@ -72,9 +75,10 @@ class Epilogue {
   __device__ __forceinline__ void stage(const float (&accumulators)[Shape::kAccumulators],
                                         const OutputFeature<Types>& lower,
                                         const OutputFeature<Types>& upper, int block,
-                                        int first_token) {
+                                        int first_token, int part) {
 #pragma unroll
     for (int token = 0; token < Shape::kTileM; token += Shape::kStoreM) {
+      if (token / Shape::kPartM != part) continue;
       if (first_token + token >= params_.m) break;
       const uint32_t buffer = staging_ + buffer_ * Shape::kStoreBytes;
       buffer_ = (buffer_ + 1) % Shape::kStoreBuffers;

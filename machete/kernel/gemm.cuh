@@ -11,6 +11,7 @@
 #include <cutlass/arch/reg_reconfig.h>
 
 #include "machete/kernel/epilogue.cuh"
+#include "machete/kernel/hand_over.cuh"
 #include "machete/kernel/mainloop.cuh"
 #include "machete/kernel/pipeline.cuh"
 #include "machete/kernel/reduction.cuh"
@@ -39,6 +40,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   const int rank_k = Shape::kClusterK > 1 ? rank : 0;
 
   if (threadIdx.x == 0) pipeline.init();
+  if (Shape::kStreamK && threadIdx.x == 64) HandOver<Shape>(params, shared).init();
   if (threadIdx.x == 32) {
     ptx::prefetch_tensor_map(params.m <= Shape::kTileM / Shape::kClusterN - 8 ? &activations.rest
                                                                               : &activations.whole);
@@ -50,21 +52,46 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
 
   if (warpgroup == Shape::kConsumers) {
     cutlass::arch::warpgroup_reg_dealloc<Shape::kProducerRegisters>();
-    if (thread == 0) {
+    const int warp = __shfl_sync(0xffffffff, thread / 32, 0);
+    // First, and without a copy inside of its loop: else ptxas 13.0 keeps the producer's loop out
+    // of uniform registers, which makes narrow tiles up to 20 % slower.
+    if (Shape::kStreamK && warp == 1) {
+      ptx::grid_dependency_wait();  // all launches have the same flags
+      const HandOver<Shape> hand_over(params, shared);
+      Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
+      Segment segment;
+      typename Pipeline<Shape>::Position next;
+      bool collects = false;
+      while (!collects && walk.next(segment)) {
+        next.advance(segment.k_end - segment.k_begin);
+        if (walk.hands_over(segment)) hand_over.announce(thread % 32);
+        collects = walk.collects(segment);
+      }
+      if (HandOver<Shape>::kThroughPipeline && collects) {
+        hand_over.load(walk.helpers(segment), thread % 32, pipeline, next);
+      }
+    } else if (warp == 0) {
+      ptx::continue_with_one_lane();
       Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
       Segment segment;
       Producer<Shape> producer(params, activations, shared, pipeline, rank_n);
       bool more = walk.next(segment);
       if (more) producer.load_ahead(segment);
       ptx::grid_dependency_wait();
-      for (; more; more = walk.next(segment)) producer.load(segment);
+      for (; more; more = walk.next(segment)) {
+        producer.load(segment);
+        if (HandOver<Shape>::kThroughPipeline && walk.collects(segment)) {
+          HandOver<Shape>(params, shared).lend();
+        }
+      }
     }
   } else {
     cutlass::arch::warpgroup_reg_alloc<Shape::kConsumerRegisters>();
     ptx::grid_dependency_wait();
     Consumer<Types, Schedule, Shape> consumer(params, shared, pipeline, warpgroup, thread / 32,
                                               thread % 32);
-    const Reduction<Shape> reduction(params, shared, warpgroup, thread);
+    const Reduction<Shape> reduction(shared, warpgroup, thread);
+    HandOver<Shape> hand_over(params, shared);
     Epilogue<Types, Shape> epilogue(params, output, shared, warpgroup, thread);
     Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
     Segment segment;
@@ -72,22 +99,25 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
       const int first_block = (segment.n * Shape::kClusterN + rank_n) * Shape::kTileBlocks +
                               (Shape::kSlicedK ? 0 : warpgroup * Shape::kConsumerBlocks);
       epilogue.prefetch(first_block);
-      typename Epilogue<Types, Shape>::Accumulators accumulators;
+      Accumulators<Shape> accumulators;
       consumer.multiply(segment, accumulators);
 
-      bool whole = true;  // this warpgroup holds the sum over all of K
-      if constexpr (Shape::kSlicedK) whole = reduction.within_cta(accumulators);
+      if constexpr (Shape::kSlicedK) {
+        if (!reduction.within_cta(accumulators)) continue;
+      }
       if constexpr (Shape::kClusterK > 1) {
-        whole = whole && reduction.within_cluster(accumulators, rank_k);
-      } else if constexpr (Schedule::kTileScheduler == TileScheduler::kStreamK) {
-        if (whole && segment.k_end < params.tiles.k_steps) {
-          reduction.hand_over(accumulators);
-          whole = false;
-        } else if (whole && segment.k_begin > 0) {
-          reduction.collect(accumulators, walk.helpers(segment));
+        reduction.within_cluster(accumulators, rank_k);
+      } else if constexpr (Shape::kStreamK) {
+        if (walk.hands_over(segment)) {
+          hand_over.leave(accumulators, warpgroup, thread);
+          continue;
+        }
+        if (walk.collects(segment)) {
+          hand_over.collect(accumulators, walk.helpers(segment), consumer.stage(), warpgroup,
+                            thread);
         }
       }
-      if (whole) epilogue.store(accumulators, first_block, segment.m * Shape::kTileM);
+      epilogue.store(accumulators, first_block, segment.m * Shape::kTileM, rank_k);
     }
     epilogue.finish();
   }

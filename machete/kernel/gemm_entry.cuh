@@ -25,7 +25,6 @@ KernelEntry make_kernel_entry(const char* name) {
       Shape::kActivationBytes + Shape::kWeightBytes,
       Shape::kCodeBytes,
       Shape::kStoreM,
-      Shape::kWriters,
       Shape::kPartialBytes,
       Schedule::kTileScheduler,
   };

@@ -22,7 +22,6 @@ struct KernelEntry {
   int stage_bytes;    // copied into shared memory for a stage
   int code_bytes;     // of these: codes of the weights
   int store_m;        // tokens that one tensor store writes
-  int writers;        // warpgroups that hand over or store partial sums
   int partial_bytes;  // of a CTA
   TileScheduler scheduler;
 };

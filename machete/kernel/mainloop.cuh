@@ -9,6 +9,7 @@
 
 #include "machete/kernel/dequantise.cuh"
 #include "machete/kernel/params.h"
+#include "machete/kernel/partials.cuh"
 #include "machete/kernel/pipeline.cuh"
 #include "machete/kernel/tile_scheduler.cuh"
 
@@ -143,7 +144,7 @@ template <class Types, class Schedule, class Shape>
 class Consumer {
  public:
   static constexpr int kBlocks = Shape::kConsumerBlocks;
-  using Accumulators = float[kBlocks][Shape::kAccumulators];
+  using Accumulators = machete::Accumulators<Shape>;
 
   __device__ __forceinline__ Consumer(const GemmParams& params, uint32_t shared,
                                       Pipeline<Shape> pipeline, int warpgroup, int warp, int lane)
@@ -161,6 +162,9 @@ class Consumer {
     activations_ = shared + Shape::kActivationsOffset +
                    part_k * Shape::kConsumerBoxes * Shape::kActivationBoxBytes;
   }
+
+  // The number of the stage that comes next.
+  __device__ __forceinline__ int stage() const { return at_.stage; }
 
   __device__ __forceinline__ void multiply(const Segment& segment, Accumulators& accumulators) {
     if constexpr (Types::kA == DataType::kS8 && !Shape::kPromotes) {

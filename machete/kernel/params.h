@@ -55,9 +55,9 @@ struct ActivationMaps {
 
 struct GemmParams : ProductParams {
   TileParams tiles;
-  int stages_ahead;  // whose weights are requested while the kernel before still runs
-  float4* partials;  // stream-K: kPartialBytes for each CTA
-  uint32_t* flags;   // stream-K: one for each CTA and writing warpgroup; zero between launches
+  int stages_ahead;   // whose weights are requested while the kernel before still runs
+  uint8_t* partials;  // stream-K: kPartialBytes for each CTA
+  uint32_t* flags;    // stream-K: one for each CTA; zero between launches
 };
 
 struct StreamingParams : ProductParams {

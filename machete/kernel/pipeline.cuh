@@ -1,43 +1,46 @@
-// The ring of stages between the producer and the consumers.
+// Rings of stages between the producer and the consumers.
 #pragma once
 
 #include "machete/kernel/ptx.cuh"
 
 namespace machete {
 
-// Where a warp stands in the ring. The parity of a stage's barrier flips each time round.
-template <int kStages>
-struct RingPosition {
-  int stage = 0;
-  uint32_t parity = 0;
+// Two mbarriers a stage: `full` completes when the copies announced for it have arrived, `empty`
+// when kArrivals warps (of every CTA of the cluster along N) have read it.
+template <int kStages, int kArrivals, int kClusterN>
+struct Ring {
+  // Where a warp stands in the ring. The parity of a stage's barrier flips each time round.
+  struct Position {
+    int stage = 0;
+    uint32_t parity = 0;
 
-  __device__ __forceinline__ void advance() {
-    if (++stage == kStages) {
-      stage = 0;
-      parity ^= 1;
+    __device__ __forceinline__ void advance() {
+      if (++stage == kStages) {
+        stage = 0;
+        parity ^= 1;
+      }
     }
-  }
-};
 
-// Two mbarriers a stage: `full` completes when the copies announced for it
-// have arrived, `empty` when every consumer warp (of every CTA that shares the activations) has
-// read it. One arrival a warp, right after the warp's own wait for its MMAs, frees stages earlier
-// than one a warpgroup.
-template <class Shape>
-struct Pipeline {
-  using Position = RingPosition<Shape::kStages>;
+    __device__ __forceinline__ void advance(int steps) {
+      stage += steps;
+      parity ^= stage / kStages & 1;
+      stage %= kStages;
+    }
+  };
+
+  static constexpr int kBarrierBytes = kStages * 2 * 8;
 
   uint32_t barriers;  // shared-memory address
 
   __device__ __forceinline__ uint32_t full(int stage) const { return barriers + stage * 8; }
   __device__ __forceinline__ uint32_t empty(int stage) const {
-    return barriers + (Shape::kStages + stage) * 8;
+    return barriers + (kStages + stage) * 8;
   }
 
   __device__ __forceinline__ void init() const {
-    for (int stage = 0; stage < Shape::kStages; ++stage) {
+    for (int stage = 0; stage < kStages; ++stage) {
       ptx::mbarrier_init(full(stage), 1);
-      ptx::mbarrier_init(empty(stage), 4 * Shape::kConsumers * Shape::kClusterN);
+      ptx::mbarrier_init(empty(stage), kArrivals * kClusterN);
     }
     ptx::fence_mbarrier_init();
   }
@@ -52,15 +55,21 @@ struct Pipeline {
     ptx::mbarrier_wait(full(at.stage), at.parity);
   }
 
-  // No lane gets here before all lanes of its warp have read the stage: in between are wgmma, which
-  // wait for all lanes (.sync) and for what each has read. compute-sanitizer does not know that.
+  // By a warp whose lanes have all read the stage.
   __device__ __forceinline__ void release(int stage, int lane) const {
-    if constexpr (Shape::kClusterN == 1) {
+    if constexpr (kClusterN == 1) {
       if (lane == 0) ptx::mbarrier_arrive(empty(stage));
     } else {
-      if (lane < Shape::kClusterN) ptx::mbarrier_arrive_cluster(empty(stage), lane);
+      if (lane < kClusterN) ptx::mbarrier_arrive_cluster(empty(stage), lane);
     }
   }
 };
+
+// Of weights and activations. One arrival a warp, right after the warp's own wait for its MMAs,
+// frees stages earlier than one a warpgroup. No lane gets to its release before all lanes of its
+// warp have read the stage: in between are wgmma, which wait for all lanes (.sync) and for what
+// each has read. compute-sanitizer does not know that.
+template <class Shape>
+using Pipeline = Ring<Shape::kStages, 4 * Shape::kConsumers, Shape::kClusterN>;
 
 }  // namespace machete

@@ -28,6 +28,19 @@ MACHETE_DEVICE uint32_t shared_address(const void* pointer) {
   return address;
 }
 
+// Leaves one lane of a converged warp; the others are done with the kernel. The compiler then knows
+// that what follows runs once: it needs no loops over active lanes around copies, and computes in
+// uniform registers. Barriers of a cluster count threads that have not exited.
+MACHETE_DEVICE void continue_with_one_lane() {
+  asm volatile(
+      "{\n"
+      ".reg .pred elected;\n"
+      "elect.sync _|elected, 0xffffffff;\n"
+      "@!elected exit;\n"
+      "}" ::
+          : "memory");
+}
+
 // ---- mbarrier
 
 MACHETE_DEVICE void mbarrier_init(uint32_t barrier, int arrivals) {
@@ -235,8 +248,17 @@ MACHETE_DEVICE void fence_proxy_async() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
+// Orders accesses to global memory before what the copy engine does there.
+MACHETE_DEVICE void fence_proxy_async_global() {
+  asm volatile("fence.proxy.async.global;" ::: "memory");
+}
+
 MACHETE_DEVICE void named_barrier(int id, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+// Counts as having come, and goes on.
+MACHETE_DEVICE void named_barrier_arrive(int id, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
 MACHETE_DEVICE void cluster_arrive() {

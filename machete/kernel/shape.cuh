@@ -8,9 +8,17 @@
 
 namespace machete {
 
+// The largest divisor of `n` that is not larger than `most`.
+constexpr int largest_divisor(int n, int most) {
+  int divisor = most < n ? most : n;
+  while (n % divisor != 0) --divisor;
+  return divisor;
+}
+
 template <class Types, class Schedule>
 struct KernelShape {
   static constexpr bool kSlicedK = Schedule::kKernelSchedule == KernelSchedule::kSlicedK;
+  static constexpr bool kStreamK = Schedule::kTileScheduler == TileScheduler::kStreamK;
   static constexpr int kTileM = Schedule::kTileM;
   static constexpr int kTileBlocks = Schedule::kTileN / kBlockN;
   static constexpr int kClusterN = Schedule::kClusterN;
@@ -59,26 +67,40 @@ struct KernelShape {
   static constexpr int kWeightBytes = kTileBlocks * kStageBlocksK * kMaxBlockBytes;
   static constexpr int kCodeBytes = kTileBlocks * kStageBlocksK * kSlices * kSliceCodeBytes;
 
-  // ---- epilogue: tokens that one store writes, and its staging buffers for each writer
-  static constexpr int kStoreM = kTileM < 32 ? kTileM : 32;
+  // ---- epilogue: tokens of the tile that a CTA finishes, of these what one store writes, and its
+  // staging buffers for each writer
+  static constexpr int kPartM = kTileM / kClusterK;
+  static constexpr int kStoreM = kPartM % 32 == 0 ? 32 : 16;
   static constexpr int kStoreBytes = kStoreM * kBlockN * 2;
   static constexpr int kStoreBuffers = kTileM > 128 ? 1 : 2;
 
   // ---- partial sums, in the order of the accumulator registers
-  static constexpr int kPartialVectors = kConsumerBlocks * kAccumulators / 4;  // float4 a thread
+  static constexpr int kPartialVectors =  // float4 a thread
+      kConsumerBlocks * kAccumulators / 4 / kClusterK;
   static constexpr int kWriterPartialBytes = kPartialVectors * 128 * 16;
   static constexpr int kPartialBytes = kWriters * kWriterPartialBytes;
+  // Stream-K: those of another CTA come in steps that fit a stage's activations.
+  static constexpr int kSumsVectors =
+      largest_divisor(kPartialVectors, kActivationBytes / (kWriters * 128 * 16));
+  static constexpr int kSumsSteps = kPartialVectors / kSumsVectors;
+  static constexpr int kSumsBytes = kPartialBytes / kSumsSteps;
+  static constexpr int kMaxSumsSlots = 7;  // that there are barriers for
+  static constexpr int kFreeSlots = kStages < kMaxSumsSlots ? kStages : kMaxSumsSlots;
+  static constexpr int kSumsSlots = kSumsSteps < kFreeSlots ? kSumsSteps : kFreeSlots;
 
   // ---- shared memory
   static constexpr int kActivationsOffset = 0;  // 1024-byte aligned, as the swizzle wants
   static constexpr int kStoreOffset = kActivationsOffset + kStages * kActivationBytes;
   static constexpr int kWeightsOffset = kStoreOffset + kWriters * kStoreBuffers * kStoreBytes;
   static constexpr int kReductionOffset = kWeightsOffset + kStages * kWeightBytes;
-  static constexpr int kBarriersOffset = kReductionOffset + (kSlicedK ? kWriterPartialBytes : 0);
-  static constexpr int kSharedBytes = kBarriersOffset + kStages * 2 * 8;
+  static constexpr int kBarriersOffset =
+      kReductionOffset + (kSlicedK ? kClusterK * kWriterPartialBytes : 0);
+  static constexpr int kSumsBarriersOffset = kBarriersOffset + kStages * 2 * 8;
+  static constexpr int kSharedBytes =
+      kSumsBarriersOffset + (kStreamK ? (kMaxSumsSlots + 1) * 2 * 8 : 0);
 
   static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a CTA of sm_90 can have");
-  static_assert(kTileM % 16 == 0 && kTileM <= 256);
+  static_assert(kPartM % 16 == 0 && kTileM <= 256);
   static_assert(kSlicedK ? kTileBlocks == 1 : kTileBlocks % kConsumers == 0);
   static_assert(kConsumerBlocks * kAccumulators <= (kConsumers == 3 ? 64 : 128) &&
                     kConsumerBlocks * kAccumulators + kPartSums <= (kConsumers == 3 ? 64 : 192),

@@ -18,9 +18,9 @@ struct Segment {
 };
 
 // Stream-K: the sharers divide the K steps of the shared tiles evenly, so that a last, partial wave
-// of tiles keeps every SM busy. A cluster's share is less than a tile, hence at most two segments:
-// the end of one tile and the beginning of the next. The cluster with a tile's last segment
-// finishes the tile; the others hand it their partial sums (reduction.cuh).
+// of tiles keeps every SM busy. A share is the end of one tile, perhaps a whole one, and the
+// beginning of the next. The cluster with a tile's last segment finishes the tile; the others hand
+// it their partial sums (hand_over.cuh).
 //
 // A cluster takes its share from the back. Its beginning of a tile, which another waits for, is
 // thus handed over before it waits itself, and it waits for lower clusters only. These were
@@ -61,19 +61,28 @@ class SegmentWalk {
     return true;
   }
 
-  // Lower clusters that hold earlier segments of a tile that this cluster finishes.
+  // Whether a higher cluster finishes the tile. Only a cluster's first segment may be such a one.
+  __device__ __forceinline__ bool hands_over(const Segment& segment) const {
+    return segment.k_end < params_.k_steps;
+  }
+
+  // Whether this cluster finishes a tile that lower ones have begun.
+  __device__ __forceinline__ bool collects(const Segment& segment) const {
+    return segment.k_begin > 0 && segment.k_end == params_.k_steps;
+  }
+
+  // How many those are.
   __device__ __forceinline__ int helpers(const Segment& segment) const {
-    if constexpr (kScheduler != TileScheduler::kStreamK) return 0;
-    if (segment.k_begin == 0) return 0;
     int count = 1;
     while (share_begin(cluster_ - count) > segment.tile * params_.k_steps) ++count;
     return count;
   }
 
  private:
-  __device__ __forceinline__ int share_begin(int cluster) const {
-    return static_cast<int>(static_cast<long long>(params_.shared_tiles) * params_.k_steps *
-                            cluster / params_.sharers);
+  // Unsigned, as the division of signed 64-bit integers takes registers that producers lack.
+  __device__ __forceinline__ int share_begin(uint32_t cluster) const {
+    const uint32_t steps = params_.shared_tiles * params_.k_steps;
+    return static_cast<int>(uint64_t{steps} * cluster / static_cast<uint32_t>(params_.sharers));
   }
 
   // Tiles are walked in bands of raster_m along M, so that CTAs at work at the same time share

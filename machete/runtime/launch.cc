@@ -149,8 +149,7 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
   // More than half of them, and the first activations wait in line behind weights.
   if (args.dependent_launch) params.stages_ahead = kernel.stages / 2;
   params.flags = static_cast<uint32_t*>(tensors.workspace);
-  params.partials =
-      reinterpret_cast<float4*>(static_cast<uint8_t*>(tensors.workspace) + kFlagsBytes);
+  params.partials = static_cast<uint8_t*>(tensors.workspace) + kFlagsBytes;
   const int part = kernel.tile_m / kernel.cluster_n;
   // Whole groups of eight tokens, the last one padded.
   const int64_t tokens = ceil_div(args.M, 8) * 8;

@@ -65,8 +65,7 @@ Status count_resident(const KernelEntry& kernel, int multiprocessors, int* count
                          cudaOccupancyMaxActiveClusters(count, kernel.function, &config));
   }
   if (kernel.scheduler == TileScheduler::kStreamK) {
-    const int most =
-        static_cast<int>(kFlagsBytes / sizeof(uint32_t)) / (kernel.writers * kernel.cluster_n);
+    const int most = static_cast<int>(kFlagsBytes / sizeof(uint32_t)) / kernel.cluster_n;
     *count = std::min(*count, most);
   }
   return status;

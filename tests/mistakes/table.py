@@ -81,9 +81,9 @@ _GENERATOR: list[tuple[str, tuple[str | int, ...], Any]] = [
     ("a cluster along the tokens", ("schedules", 1, "cluster"), [1, 2, 1]),
     ("stream-K in a cluster along K", ("schedules", 1, "cluster"), [1, 1, 2]),
     (
-        "a cluster along K whose sums do not fit",
+        "a tile whose tokens a cluster along K cannot share out",
         ("schedules", 1),
-        _WIDE | {"tile": [256, 128], "cluster": [1, 1, 4], "scheduler": "Persistent"},
+        _WIDE | {"tile": [128, 32], "cluster": [1, 1, 4], "scheduler": "Persistent"},
     ),
     ("an epilogue of another kernel", ("schedules", 1, "epilogue"), "NoSmemWarpSpecialized"),
     ("a condition on another variable", ("heuristic", 0, 0), "T <= 16"),

@@ -62,7 +62,6 @@ KernelEntry make_kernel(int bits, int tile_n, int tile_m, int cluster_n, int clu
   kernel.stage_bytes =
       kernel.stage_k * tile_m * 2 + kernel.code_bytes + kernel.stage_k * tile_n / 32;
   kernel.store_m = std::min(tile_m, 32);
-  kernel.writers = sliced_k ? 1 : tile_n == 192 ? 3 : 2;
   kernel.partial_bytes = tile_n * tile_m * 4;
   kernel.scheduler = scheduler;
   return kernel;
@@ -244,7 +243,7 @@ std::optional<std::string> play(const KernelEntry& kernel, const TileParams& til
   if (workspace < kFlagsBytes + slot_ctas * kernel.partial_bytes) {
     return "the workspace is too small for partial sums";
   }
-  if (slot_ctas * kernel.writers * sizeof(uint32_t) > kFlagsBytes) return "flags do not fit";
+  if (slot_ctas * sizeof(uint32_t) > kFlagsBytes) return "flags do not fit";
   tally->shared += 1;
   tally->shared_then_whole += tiles.shared_tiles < total;
   tally->uneven += straddles;
