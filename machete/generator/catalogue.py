@@ -30,29 +30,35 @@ def _streaming(tokens: int) -> ScheduleConfig:
     )
 
 
-def _cooperative(features: int, tokens: int, cluster_features: int = 1) -> ScheduleConfig:
+def _cooperative(
+    features: int, tokens: int, cluster_features: int = 1, cluster_k: int = 1
+) -> ScheduleConfig:
     return ScheduleConfig(
         tile_shape_mn=(features, tokens),
-        cluster_shape_mnk=(cluster_features, 1, 1),
+        cluster_shape_mnk=(cluster_features, 1, cluster_k),
         kernel_schedule=KernelSchedule.TmaWarpSpecializedCooperative,
         epilogue_schedule=EpilogueSchedule.TmaWarpSpecialized,
-        tile_scheduler=TileScheduler.StreamK,
+        tile_scheduler=_scheduler(cluster_k),
     )
 
 
 def _sliced_k(tokens: int, cluster_k: int = 1) -> ScheduleConfig:
-    # CTAs of a cluster that split K meet in shared memory: nothing is left for stream-K to share.
     return ScheduleConfig(
         tile_shape_mn=(64, tokens),
         cluster_shape_mnk=(1, 1, cluster_k),
         kernel_schedule=KernelSchedule.TmaWarpSpecializedSlicedK,
         epilogue_schedule=EpilogueSchedule.TmaWarpSpecialized,
-        tile_scheduler=TileScheduler.StreamK if cluster_k == 1 else TileScheduler.Persistent,
+        tile_scheduler=_scheduler(cluster_k),
     )
 
 
-# Of sixteen that were measured, twelve for each width; docs/tuning.md says how they were chosen.
-# Wider weights are bound by memory longer, and wide tiles for few tokens gain nothing then.
+def _scheduler(cluster_k: int) -> TileScheduler:
+    # CTAs of a cluster that split K meet in shared memory: nothing is left for stream-K to share.
+    return TileScheduler.StreamK if cluster_k == 1 else TileScheduler.Persistent
+
+
+# Of up to eighteen that were measured, twelve for each; docs/tuning.md says how they were chosen.
+# Weights of 8 bits are bound by memory longer, and wide tiles for few tokens gain nothing then.
 _WEIGHT_ONLY_SCHEDULES = (
     _streaming(8),
     _streaming(16),
@@ -64,9 +70,23 @@ _WEIGHT_ONLY_SCHEDULES = (
     _cooperative(192, 128),
     _cooperative(256, 128),
 )
-_BY_BITS = {
-    4: (_sliced_k(32, cluster_k=2), _cooperative(256, 32), _cooperative(256, 64)),
-    8: (_cooperative(128, 64), _cooperative(128, 192), _cooperative(256, 128, cluster_features=2)),
+_4_BITS = (_sliced_k(32, cluster_k=2), _cooperative(256, 32), _cooperative(256, 64))
+_8_BITS = (
+    _cooperative(128, 64),
+    _cooperative(128, 192),
+    _cooperative(256, 128, cluster_features=2),
+)
+_BY_WEIGHTS = {
+    DataType.u4b8: (
+        _sliced_k(32, cluster_k=2),
+        _cooperative(256, 64),
+        _cooperative(128, 128, cluster_k=2),
+    ),
+    DataType.u4: _4_BITS,
+    DataType.e2m1: _4_BITS,
+    DataType.u8b128: _8_BITS,
+    DataType.u8: _8_BITS,
+    DataType.e4m3: _8_BITS,
 }
 
 
@@ -78,7 +98,7 @@ def _costs(family: str) -> Costs:
 def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) -> ImplConfig:
     """16-bit activations; group scales of the same type unless stated otherwise."""
     types = dataclasses.replace(default_types(a, b), b_group_scale=group_scale or a)
-    schedules = _WEIGHT_ONLY_SCHEDULES + _BY_BITS[b.bits]
+    schedules = _WEIGHT_ONLY_SCHEDULES + _BY_WEIGHTS[b]
     # Measured with bf16, and with one of the weights of 8 bits, which memory bounds alike.
     measured = dataclasses.replace(
         default_types(DataType.bf16, DataType.u8b128 if b.bits == 8 else b),
