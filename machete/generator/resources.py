@@ -28,7 +28,8 @@ _ACCUMULATOR_BYTES = 4
 _BARRIER_BYTES = 16
 """A stage's full and empty mbarrier."""
 _HAND_OVER_BYTES = 8 * _BARRIER_BYTES
-"""Stream-K: barriers of up to seven stages that others' sums come in, and two that lend these."""
+"""Stream-K without sliced K: barriers of up to seven stages that others' sums come in, and two that
+lend these."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +125,7 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
     buffers = 1 if tokens > 128 else 2
     staging = geometry.epilogue_warpgroups * buffers * chunk * _BLOCK_FEATURES * 2
     partial_tile = features * tokens * _ACCUMULATOR_BYTES
-    shares = schedule.tile_scheduler is TileScheduler.StreamK
+    shares = schedule.tile_scheduler is TileScheduler.StreamK and geometry.slices == 1
 
     return Resources(
         geometry=geometry,

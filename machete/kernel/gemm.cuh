@@ -40,7 +40,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   const int rank_k = Shape::kClusterK > 1 ? rank : 0;
 
   if (threadIdx.x == 0) pipeline.init();
-  if (Shape::kStreamK && threadIdx.x == 64) HandOver<Shape>(params, shared).init();
+  if (Shape::kSumsThroughPipeline && threadIdx.x == 64) HandOver<Shape>(params, shared).init();
   if (threadIdx.x == 32) {
     ptx::prefetch_tensor_map(params.m <= Shape::kTileM / Shape::kClusterN - 8 ? &activations.rest
                                                                               : &activations.whole);
@@ -55,7 +55,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
     const int warp = __shfl_sync(0xffffffff, thread / 32, 0);
     // First, and without a copy inside of its loop: else ptxas 13.0 keeps the producer's loop out
     // of uniform registers, which makes narrow tiles up to 20 % slower.
-    if (Shape::kStreamK && warp == 1) {
+    if (Shape::kSumsThroughPipeline && warp == 1) {
       ptx::grid_dependency_wait();  // all launches have the same flags
       const HandOver<Shape> hand_over(params, shared);
       Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
@@ -67,9 +67,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
         if (walk.hands_over(segment)) hand_over.announce(thread % 32);
         collects = walk.collects(segment);
       }
-      if (HandOver<Shape>::kThroughPipeline && collects) {
-        hand_over.load(walk.helpers(segment), thread % 32, pipeline, next);
-      }
+      if (collects) hand_over.load(walk.helpers(segment), thread % 32, pipeline, next);
     } else if (warp == 0) {
       ptx::continue_with_one_lane();
       Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
@@ -80,7 +78,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
       ptx::grid_dependency_wait();
       for (; more; more = walk.next(segment)) {
         producer.load(segment);
-        if (HandOver<Shape>::kThroughPipeline && walk.collects(segment)) {
+        if (Shape::kSumsThroughPipeline && walk.collects(segment)) {
           HandOver<Shape>(params, shared).lend();
         }
       }

@@ -1,8 +1,9 @@
 // Stream-K: the sums of a tile's segments, from the CTAs that computed them, its helpers, to the
 // one that finishes the tile. They wait in global memory, from where that CTA copies them into its
-// pipeline's memory while its consumers still multiply. They are added up from the nearest helper
-// to the furthest, so results are reproducible. A share has the end of one tile at most, and the
-// beginning of one: what is here happens once a launch.
+// pipeline's memory while its consumers still multiply (kSumsThroughPipeline), or where these read
+// them. They are added up from the nearest helper to the furthest, so results are reproducible. A
+// share has the end of one tile at most, and the beginning of one: what is here happens once a
+// launch.
 #pragma once
 
 #include "machete/kernel/params.h"
@@ -16,10 +17,6 @@ namespace machete {
 template <class Shape>
 class HandOver {
  public:
-  // Through the pipeline's memory, for which the producer pauses. Sliced K's sums, of one block,
-  // are so few that the writers read them themselves sooner.
-  static constexpr bool kThroughPipeline = Shape::kStreamK && !Shape::kSlicedK;
-
   __device__ __forceinline__ HandOver(const GemmParams& params, uint32_t shared)
       : params_(params), shared_(shared), ring_{shared + Shape::kSumsBarriersOffset} {}
 
@@ -39,11 +36,16 @@ class HandOver {
       __stcg(reinterpret_cast<float4*>(mine + vector_offset(i)),
              make_float4(v[0], v[1], v[2], v[3]));
     });
-    ptx::named_barrier_arrive(kBarrierHandOver, kAnnounceThreads);
+    if constexpr (Shape::kSumsThroughPipeline) {
+      ptx::named_barrier_arrive(kBarrierHandOver, kAnnounceThreads);
+    } else {
+      ptx::named_barrier(kBarrierWarpgroup + warpgroup, 128);
+      if (thread == 0) ptx::store_release(flag(0), 1);
+    }
   }
 
-  // A warp beside the producer tells the one that finishes the tile: until the sums have arrived
-  // where other SMs see them, the writers go on.
+  // Through the pipeline, a warp beside the producer tells the CTA that finishes the tile: until
+  // the sums have arrived where other SMs see them, the writers go on.
   __device__ __forceinline__ void announce(int lane) const {
     ptx::named_barrier(kBarrierHandOver, kAnnounceThreads);
     if (lane == 0) ptx::store_release(flag(0), 1);
@@ -94,7 +96,7 @@ class HandOver {
   // A writer adds its part; `next` is the number of the stage that follows the tile's last.
   __device__ __forceinline__ void collect(Accumulators<Shape>& accumulators, int helpers, int next,
                                           int warpgroup, int thread) const {
-    if constexpr (kThroughPipeline) {
+    if constexpr (Shape::kSumsThroughPipeline) {
       collect_copies(accumulators, helpers, next, first_vector(warpgroup, thread), thread % 32);
     } else {
       for (int h = 1 + thread; h <= helpers; h += 128) await(h);

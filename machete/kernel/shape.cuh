@@ -79,7 +79,9 @@ struct KernelShape {
       kConsumerBlocks * kAccumulators / 4 / kClusterK;
   static constexpr int kWriterPartialBytes = kPartialVectors * 128 * 16;
   static constexpr int kPartialBytes = kWriters * kWriterPartialBytes;
-  // Stream-K: those of another CTA come in steps that fit a stage's activations.
+  // Stream-K: those of other CTAs come through the pipeline's memory, in steps that fit a stage's
+  // activations. Sliced K's, of one block, are so few that the writers read them sooner themselves.
+  static constexpr bool kSumsThroughPipeline = kStreamK && !kSlicedK;
   static constexpr int kSumsVectors =
       largest_divisor(kPartialVectors, kActivationBytes / (kWriters * 128 * 16));
   static constexpr int kSumsSteps = kPartialVectors / kSumsVectors;
@@ -97,7 +99,7 @@ struct KernelShape {
       kReductionOffset + (kSlicedK ? kClusterK * kWriterPartialBytes : 0);
   static constexpr int kSumsBarriersOffset = kBarriersOffset + kStages * 2 * 8;
   static constexpr int kSharedBytes =
-      kSumsBarriersOffset + (kStreamK ? (kMaxSumsSlots + 1) * 2 * 8 : 0);
+      kSumsBarriersOffset + (kSumsThroughPipeline ? (kMaxSumsSlots + 1) * 2 * 8 : 0);
 
   static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a CTA of sm_90 can have");
   static_assert(kPartM % 16 == 0 && kTileM <= 256);

@@ -1,5 +1,5 @@
 // How products are dealt out: every K step once, and no cluster waits for what never comes. Plays
-// launches on the host, by the rules that machete/kernel/tile_scheduler.cuh and reduction.cuh
+// launches on the host, by the rules that machete/kernel/tile_scheduler.cuh and hand_over.cuh
 // state.
 #include "machete/runtime/tiling.h"
 
