@@ -85,7 +85,7 @@ class Kernel:
 
 
 # Sizes that wgmma computes and the epilogue can store.
-_WGMMA_TOKENS = (16, 32, 64, 96, 128, 192, 256)
+_WGMMA_TOKENS = (16, 32, 64, 96, 128, 160, 192, 256)
 # Alone, or several CTAs that split K of one tile.
 _WGMMA_CLUSTERS = {
     (1, 1, 1): tuple(TileScheduler),

@@ -25,6 +25,9 @@ from machete.generator.resources import Resources, resources
 # runfiles are links to files that lie apart.
 _TEMPLATES = Path(__file__).absolute().parents[2] / "templates"
 
+_EXTENDED_MMA_TOKENS = (160,)
+"""CuTe has their wgmma in a header apart, which it reads when told to: a second a shard."""
+
 
 def shard_file(schedule: ScheduleConfig) -> str:
     """Names the file that holds one kernel."""
@@ -61,6 +64,7 @@ def render_family(family: ImplConfig) -> dict[str, str]:
             "impl.cu.j2",
             schedule=schedule,
             mma=None if taken is None else _mma_atom(family.types, taken.mma_tokens),
+            extended_mma=taken is not None and taken.mma_tokens in _EXTENDED_MMA_TOKENS,
             resources=taken,
         )
     return impl_files | {

@@ -101,6 +101,14 @@ class RenderTest(unittest.TestCase):
             shards["impl_64x16_1x1x1_SlicedK_Tma_StreamK.cu"],
         )
 
+    def test_a_wgmma_in_a_header_apart(self) -> None:
+        odd = dataclasses.replace(COOPERATIVE, tile_shape_mn=(128, 160))
+        shards = render_family(
+            dataclasses.replace(FAMILY, schedules=(*FAMILY.schedules, odd)),
+        )
+        asks = [name for name, text in shards.items() if "EXTENDED_MMA" in text]
+        self.assertEqual(asks, ["impl_128x160_1x1x1_Coop_Tma_StreamK.cu"])
+
     def test_a_shard_includes_its_kernel_alone(self) -> None:
         family = dataclasses.replace(FAMILY, schedules=(*FAMILY.schedules, STREAMING))
         shards = render_family(family)

@@ -40,7 +40,7 @@ LOADING = [
     ("what `schedule()` returns in place of its name", _kernels(schedules = [_WIDE])),
     ("schedules of other families only", _kernels(
         families = ["bf16_u4b8", "bf16_u8b128"],
-        schedules = ["256x64_1x1x1_Coop_Tma_StreamK"],
+        schedules = ["256x128_1x1x1_Coop_Tma_StreamK"],
     )),
     ("a subset of a family of one's own", _kernels(
         families = [":own"],
