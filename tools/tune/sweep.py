@@ -39,7 +39,7 @@ from providers import (
     out_dtype,
     random_activations,
 )
-from report import TOLERANCES
+from report import tolerance
 from timing import graph_of, measure_ceilings, relative_error, time_graphs
 
 HOPELESS = 2.5
@@ -65,7 +65,7 @@ def check(layer: Layer, schedules: list[str]) -> int:
         out = torch.full_like(reference, float("nan"), dtype=out_dtype(weights.a))
         layer.runner(a, out, schedule, False)(0)
         error = relative_error(out, reference)
-        if not error <= TOLERANCES[weights.a]:
+        if not error <= tolerance(weights.a, weights.k):
             wrong += 1
             print(f"WRONG {weights.n}x{weights.k} {schedule}: {error:.2e}", flush=True)
     return wrong
