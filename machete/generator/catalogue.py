@@ -71,16 +71,14 @@ _WEIGHT_ONLY_SCHEDULES = (
     _cooperative(128, 160),
     _cooperative(192, 128),
 )
-_TWELFTH = {
-    DataType.u4b8: _cooperative(256, 128),
-    DataType.u4: _cooperative(256, 32),
-    DataType.e2m1: _cooperative(256, 32),
-    DataType.u8b128: _cooperative(256, 128, cluster_features=2),
-    DataType.u8: _cooperative(256, 128, cluster_features=2),
-    DataType.e4m3: _cooperative(256, 128, cluster_features=2),
-}
 # Where the costs find 192x128 as fast, it is 3 to 5 % slower.
 _LONG_K = {DataType.u4b8: (("M >= 1024 and K >= 16384", _cooperative(256, 128)),)}
+
+
+def _twelfth_schedule(b: DataType) -> ScheduleConfig:
+    if b.bits == 8:
+        return _cooperative(256, 128, cluster_features=2)
+    return _cooperative(256, 128) if b is DataType.u4b8 else _cooperative(256, 32)
 
 
 # Fitted to the times of every schedule on many layers; docs/tuning.md says how, and how well.
@@ -91,7 +89,7 @@ def _costs(family: str) -> Costs:
 def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) -> ImplConfig:
     """16-bit activations; group scales of the same type unless stated otherwise."""
     types = dataclasses.replace(default_types(a, b), b_group_scale=group_scale or a)
-    schedules = (*_WEIGHT_ONLY_SCHEDULES, _TWELFTH[b])
+    schedules = (*_WEIGHT_ONLY_SCHEDULES, _twelfth_schedule(b))
     # Measured with bf16, and with one of the weights of 8 bits, which memory bounds alike.
     measured = dataclasses.replace(
         default_types(DataType.bf16, DataType.u8b128 if b.bits == 8 else b),
@@ -134,12 +132,14 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
         # Hopper has no mma.sync for it: the compiler converts to f16, and runs out of registers.
         schedules = tuple(schedule for schedule in schedules if schedule != _streaming(16))
         streaming_tokens.remove(16)
+    # Measured with group scales of bf16.
+    measured = dataclasses.replace(types, b_group_scale=DataType.bf16) if grouped else types
     return ImplConfig(
         types=types,
         schedules=schedules,
         heuristic=(
             *((f"M <= {tokens}", _streaming(tokens)) for tokens in streaming_tokens),
-            (None, fastest_of(schedules, _costs(generate_type_option_name(types)))),
+            (None, fastest_of(schedules, _costs(generate_type_option_name(measured)))),
         ),
     )
 
