@@ -14,11 +14,13 @@ COST_TERMS = (
     "launch",
     "tiles",
     "steps",
+    "filled_steps",
     "busy_steps",
     "sharing",
     "straddling",
     "helpers",
     "weights",
+    "rereads",
 )
 """What is counted of a launch, as machete/runtime/cost.h explains and orders it."""
 

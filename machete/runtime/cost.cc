@@ -8,6 +8,14 @@
 #include "machete/runtime/tiling.h"
 
 namespace machete {
+namespace {
+
+// The part of the tiles' tokens that there are. Others are neither copied nor stored.
+double fill(const KernelEntry& kernel, int64_t tiles_m, int64_t m) {
+  return double(m) / double(tiles_m * kernel.tile_m);
+}
+
+}  // namespace
 
 CostTerms count_work(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
                      int resident_clusters) {
@@ -25,7 +33,8 @@ CostTerms count_work(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
     const bool straddles = plan.sharers % plan.shared_tiles != 0;
     work[kSharing] = 1;
     work[kStraddling] = straddles;
-    work[kHelpers] = double(ceil_div(plan.k_steps, last_steps) + straddles);
+    work[kHelpers] = double(ceil_div(plan.k_steps, last_steps));
+    work[kRereads] = straddles * (plan.raster_m - 1) * 1e-6 * double(n) * double(k);
   } else {
     full_waves -= 1;
     last_clusters = whole_tiles - full_waves * resident_clusters;
@@ -36,6 +45,7 @@ CostTerms count_work(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
   work[kLaunch] = 1;
   work[kTiles] = double(tiles);
   work[kSteps] = double(full_steps + last_steps);
+  work[kFilledSteps] = work[kSteps] * fill(kernel, plan.tiles_m, m);
   work[kBusySteps] = double(full_steps) + double(last_steps * last_clusters) / resident_clusters;
   work[kWeights] = 1e-6 * double(n) * double(k);
   return work;
@@ -50,11 +60,13 @@ double dot(const CostTerms& a, const CostTerms& b) {
 }
 
 // No launch takes less: its steps as if they could be dealt out evenly.
-double lower_bound(const KernelEntry& kernel, const CostTerms& costs, int64_t tiles, int64_t n,
-                   int64_t k, int resident_clusters) {
+double lower_bound(const KernelEntry& kernel, const CostTerms& costs, int64_t tiles, int64_t m,
+                   int64_t n, int64_t k, int resident_clusters) {
   const double steps =
       double(tiles) * double(k) / (double(kernel.stage_k) * kernel.cluster_k * resident_clusters);
-  return costs[kLaunch] + costs[kTiles] + (costs[kSteps] + costs[kBusySteps]) * steps +
+  const double step = costs[kSteps] + costs[kBusySteps] +
+                      costs[kFilledSteps] * fill(kernel, ceil_div(m, kernel.tile_m), m);
+  return costs[kLaunch] + costs[kTiles] + step * steps +
          costs[kWeights] * 1e-6 * double(n) * double(k);
 }
 
@@ -71,7 +83,7 @@ int find_fastest(const KernelEntry* const* schedules, const int* resident_cluste
     const KernelEntry& kernel = *schedules[schedule];
     const int64_t tiles = count_tiles(kernel, m, n);
     bounds[c] = resident > 0 && tiles <= kMaxTiles
-                    ? lower_bound(kernel, candidates[c].costs, tiles, n, k, resident)
+                    ? lower_bound(kernel, candidates[c].costs, tiles, m, n, k, resident)
                     : kNever;
     if (bounds[c] < bounds[promising]) promising = c;
   }

@@ -11,14 +11,16 @@ namespace machete {
 
 // What is counted of a launch. "Its" are the numbers of the cluster that does the most.
 enum CostTerm {
-  kLaunch,      // 1
-  kTiles,       // its tiles
-  kSteps,       // its K steps
-  kBusySteps,   // the same, each in proportion to the part of the device that is at work
-  kSharing,     // 1 if tiles are shared along K
-  kStraddling,  // 1 if shares do not line up with tiles, so that a cluster works on parts of two
-  kHelpers,     // clusters whose partial sums it collects
-  kWeights,     // millions of weights
+  kLaunch,       // 1
+  kTiles,        // its tiles
+  kSteps,        // its K steps
+  kFilledSteps,  // the same, each in proportion to the part of a tile's tokens that there are
+  kBusySteps,    // the same, each in proportion to the part of the device that is at work
+  kSharing,      // 1 if tiles are shared along K
+  kStraddling,   // 1 if shares do not line up with tiles, so that a cluster works on parts of two
+  kHelpers,      // shares that make up a tile
+  kWeights,      // millions of weights
+  kRereads,      // millions of weights that tiles along M read apart, where shares straddle
   kCostTerms,
 };
 

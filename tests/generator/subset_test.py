@@ -7,10 +7,11 @@ from examples import COOPERATIVE, FAMILY, SLICED_K, STREAMING
 from machete.generator.catalogue import FAMILIES
 from machete.generator.config import FastestOf, ImplConfig, generate_sch_sig
 from machete.generator.constraints import check_families
+from machete.generator.costs import COST_TERMS
 from machete.generator.errors import GeneratorError
 from machete.generator.subset import restrict, restrict_families
 
-_COSTS = (1.0,) * 8
+_COSTS = (1.0,) * len(COST_TERMS)
 _WIDER = dataclasses.replace(COOPERATIVE, tile_shape_mn=(256, 128))
 _FAMILY = dataclasses.replace(
     FAMILY,

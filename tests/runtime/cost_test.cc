@@ -34,9 +34,11 @@ TEST(Cost, CountsWholeWaves) {
   EXPECT_EQ(work[kLaunch], 1);
   EXPECT_EQ(work[kTiles], 1);
   EXPECT_EQ(work[kSteps], 32);
+  EXPECT_EQ(work[kFilledSteps], 32 * 100. / 128);
   EXPECT_EQ(work[kBusySteps], 32);
   EXPECT_EQ(work[kSharing], 0);
   EXPECT_EQ(work[kHelpers], 0);
+  EXPECT_EQ(work[kRereads], 0);
   EXPECT_EQ(work[kWeights], 66 * 128 * 4096 * 1e-6);
 }
 
@@ -66,6 +68,19 @@ TEST(Cost, CountsSharedTiles) {
   EXPECT_GE(work[kSteps] * tiles.sharers, 24 * 32);
   EXPECT_LT((work[kSteps] - 1) * tiles.sharers, 24 * 32);
   EXPECT_GE(work[kHelpers], 32 / work[kSteps]);
+  EXPECT_EQ(work[kRereads], 0);  // one tile along M
+}
+
+TEST(Cost, CountsWeightsReadApart) {
+  // 3 x 10 tiles of 128 steps on 40 SMs.
+  const KernelEntry kernel = make_kernel(128, 64);
+  const TileParams tiles = plan_tiles(kernel, 192, 10 * 128, 128 * 128, 40);
+  ASSERT_EQ(tiles.shared_tiles, 30);
+  ASSERT_EQ(tiles.sharers, 40);
+  const CostTerms work = count_work(kernel, 192, 10 * 128, 128 * 128, 40);
+  EXPECT_EQ(work[kStraddling], 1);
+  EXPECT_EQ(work[kHelpers], 2);
+  EXPECT_DOUBLE_EQ(work[kRereads], 2 * work[kWeights]);
 }
 
 double time_of(const KernelEntry& kernel, const CostTerms& costs, int64_t m, int64_t n, int64_t k,
