@@ -21,10 +21,13 @@ from machete.generator.datatypes import DataType
 
 
 def _streaming(tokens: int) -> ScheduleConfig:
+    by_warps = tokens <= 16
     return ScheduleConfig(
-        tile_shape_mn=(224, tokens),
+        tile_shape_mn=(224 if by_warps else 256, tokens),
         cluster_shape_mnk=(1, 1, 2),
-        kernel_schedule=KernelSchedule.TmaWarpSpecializedStreaming,
+        kernel_schedule=KernelSchedule.TmaWarpSpecializedStreaming
+        if by_warps
+        else KernelSchedule.TmaWarpSpecializedStreamingWgmma,
         epilogue_schedule=EpilogueSchedule.NoSmemWarpSpecialized,
         tile_scheduler=TileScheduler.Persistent,
     )
@@ -57,12 +60,11 @@ def _scheduler(cluster_k: int) -> TileScheduler:
     return TileScheduler.StreamK if cluster_k == 1 else TileScheduler.Persistent
 
 
-# Of up to sixteen that were measured, twelve for each; docs/tuning.md says how they were chosen.
+# Of up to seventeen that were measured, twelve for each; docs/tuning.md says how they were chosen.
 _WEIGHT_ONLY_SCHEDULES = (
     _streaming(8),
     _streaming(16),
-    _sliced_k(32),
-    _sliced_k(32, cluster_k=2),
+    _streaming(32),
     _sliced_k(64),
     _sliced_k(64, cluster_k=2),
     _cooperative(128, 96),
@@ -73,10 +75,11 @@ _WEIGHT_ONLY_SCHEDULES = (
 )
 
 
-def _twelfth_schedule(b: DataType) -> ScheduleConfig:
-    if b.bits == 8:
-        return _cooperative(256, 128, cluster_features=2)
-    return _cooperative(256, 128) if b is DataType.u4b8 else _cooperative(256, 32)
+# By bits of a weight, two more.
+_WEIGHT_SCHEDULES = {
+    4: (_cooperative(256, 64), _cooperative(256, 128)),
+    8: (_cooperative(128, 96, cluster_k=2), _cooperative(256, 128, cluster_features=2)),
+}
 
 
 # Fitted to the times of every schedule on many layers; docs/tuning.md says how, and how well.
@@ -87,7 +90,7 @@ def _costs(family: str) -> Costs:
 def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) -> ImplConfig:
     """16-bit activations; group scales of the same type unless stated otherwise."""
     types = dataclasses.replace(default_types(a, b), b_group_scale=group_scale or a)
-    schedules = (*_WEIGHT_ONLY_SCHEDULES, _twelfth_schedule(b))
+    schedules = (*_WEIGHT_ONLY_SCHEDULES, *_WEIGHT_SCHEDULES[b.bits])
     # Measured with bf16, and with one of the weights of 8 bits, which memory bounds alike.
     measured = dataclasses.replace(
         default_types(DataType.bf16, DataType.u8b128 if b.bits == 8 else b),
@@ -99,6 +102,7 @@ def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) 
         heuristic=(
             ("M <= 8", _streaming(8)),
             ("M <= 16", _streaming(16)),
+            ("M <= 32", _streaming(32)),
             (None, fastest_of(schedules, _costs(generate_type_option_name(measured)))),
         ),
     )
@@ -107,7 +111,7 @@ def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) 
 _GROUPED_SCHEDULES = (
     _streaming(8),
     _streaming(16),
-    _sliced_k(32),
+    _streaming(32),
     _sliced_k(64),
     _sliced_k(64, cluster_k=2),
     _cooperative(128, 128),
@@ -124,7 +128,7 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     grouped = group_scale is not DataType.void
     types = dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale)
     schedules = _GROUPED_SCHEDULES if grouped else _CHANNEL_SCHEDULES
-    streaming_tokens = [8, 16]
+    streaming_tokens = [8, 16, 32]
     if a is DataType.e4m3 and not grouped:
         # Hopper has no mma.sync for it: the compiler converts to f16, and runs out of registers.
         schedules = tuple(schedule for schedule in schedules if schedule != _streaming(16))

@@ -20,14 +20,21 @@ class KernelSchedule(enum.Enum):
     """Consumer warpgroups share out the tile's features."""
     TmaWarpSpecializedSlicedK = ("SlicedK", "kSlicedK")
     """Two warpgroups take alternate K blocks of one 64-feature tile and add up in shared memory."""
-    TmaWarpSpecializedStreaming = ("Stream", "kStreaming", "streaming")
-    """Single warps and mma.sync; features are shared out evenly, in passes of a tile at most."""
+    TmaWarpSpecializedStreaming = ("Stream", "kStreaming", "streaming_mma")
+    """Features are shared out evenly, in passes of a tile at most; single warps and mma.sync."""
+    TmaWarpSpecializedStreamingWgmma = ("StreamWgmma", "kStreamingWgmma", "streaming_wgmma")
+    """The same with warpgroups and wgmma, for more tokens."""
 
     def __init__(self, tag: str, enumerator: str, kernel: str = "gemm") -> None:
-        """Names the part of a signature, the C++ enumerator and the kernel's source file."""
+        """Names the part of a signature, the C++ enumerator and the kernel's entry header."""
         self.tag = tag
         self.cpp = f"KernelSchedule::{enumerator}"
         self.kernel = kernel
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether the problem decides how a CTA uses its shared memory, not the tile."""
+        return self.kernel != "gemm"
 
 
 class EpilogueSchedule(enum.Enum):

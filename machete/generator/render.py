@@ -60,11 +60,12 @@ def render_family(family: ImplConfig) -> dict[str, str]:
     impl_files = {}
     for schedule in family.schedules:
         taken = _resources(family.types, schedule)
+        mma_tokens = _mma_tokens(schedule, taken)
         impl_files[shard_file(schedule)] = render(
             "impl.cu.j2",
             schedule=schedule,
-            mma=None if taken is None else _mma_atom(family.types, taken.mma_tokens),
-            extended_mma=taken is not None and taken.mma_tokens in _EXTENDED_MMA_TOKENS,
+            mma=_mma_atom(family.types, mma_tokens) if mma_tokens else None,
+            extended_mma=mma_tokens in _EXTENDED_MMA_TOKENS,
             resources=taken,
         )
     return impl_files | {
@@ -112,9 +113,16 @@ def _type_values(types: TypeConfig) -> list[DataType]:
 
 def _resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources | None:
     """None where the kernel takes what the problem leaves it, at run time."""
-    if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
+    if schedule.kernel_schedule.is_streaming:
         return None
     return resources(types, schedule)
+
+
+def _mma_tokens(schedule: ScheduleConfig, taken: Resources | None) -> int | None:
+    """Of one wgmma; None where there is none."""
+    if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
+        return None
+    return taken.mma_tokens if taken else schedule.tile_shape_mn[1]
 
 
 def _mma_atom(types: TypeConfig, tokens: int) -> str:

@@ -127,7 +127,7 @@ class HandOver {
         const int of_step = i % Shape::kSumsVectors;
         if (of_step == 0) ring_.wait_full(at);
         const uint32_t mine = slot(next + at.stage) + first_vector;
-        ptx::add_v4(v, ptx::load_shared_v4(mine + of_step * kVectorBytes));
+        ptx::add_shared_v4(v, mine + of_step * kVectorBytes);
         if (of_step == Shape::kSumsVectors - 1) {
           __syncwarp();
           ring_.release(at.stage, lane);

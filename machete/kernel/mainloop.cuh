@@ -3,15 +3,14 @@
 // the weights are that operand, and the activations are read from shared memory.
 #pragma once
 
-#include <cute/arch/mma_sm90_gmma.hpp>
 #include <type_traits>
-#include <utility>
 
 #include "machete/kernel/dequantise.cuh"
 #include "machete/kernel/params.h"
 #include "machete/kernel/partials.cuh"
 #include "machete/kernel/pipeline.cuh"
 #include "machete/kernel/tile_scheduler.cuh"
+#include "machete/kernel/wgmma.cuh"
 
 namespace machete {
 
@@ -130,15 +129,6 @@ class Producer {
   int ahead_ = 0;  // steps whose weights are on their way already
 };
 
-// The shared-memory matrix descriptor of a box of activations (PTX ISA,
-// "Matrix-descriptor-format"): K-major, 128-byte swizzle, 1024 bytes from one group of 8 tokens to
-// the next. Only the low word holds the address; a k16 step starts 32 bytes further. Adding to that
-// word instead of to all 64 bits saves instructions between the MMAs: 1-6 % of the kernel.
-constexpr uint32_t kDescriptorHigh = 1024 >> 4 | 1 << 30;
-MACHETE_DEVICE uint32_t descriptor_low(uint32_t address) {
-  return (address & 0x3ffff) >> 4 | 1 << 16;
-}
-
 // Multiplies the K steps of one segment into the accumulators of a warpgroup.
 template <class Types, class Schedule, class Shape>
 class Consumer {
@@ -182,6 +172,7 @@ class Consumer {
 
  private:
   using Dequantise = Dequantiser<Types>;
+  using Mma = typename Schedule::Mma;
   static constexpr GroupFormat kFormat = Dequantise::kFormat;
   static constexpr int kWords = Dequantise::kWords;
   static constexpr int kUnits = Shape::kConsumerBoxes * kBlocks;  // of a stage
@@ -189,7 +180,6 @@ class Consumer {
   // than the widest tiles have. The others' follow into the registers of those already dequantised.
   static constexpr int kUnitsAhead = kUnits * kWords <= 4 ? kUnits : kUnits / 2;
   static constexpr int kVectorBytes = 32 * 16;  // a 128-bit load of a warp
-  using Fragment = uint32_t[16];
 
   // A unit is 64 features x 128 bytes of activations along K: 16 fragment registers, four wgmma.
   // While the tensor cores work on one unit the next is dequantised into the other set of
@@ -201,7 +191,7 @@ class Consumer {
                                                  Sum (&sums)[kBlocks][Shape::kAccumulators]) {
     constexpr int kSets = kUnits == 1 ? 1 : 2;
     for_each(sums, [](Sum& sum, int, int) { sum = 0; });
-    Fragment fragments[kSets];
+    UnitFragment fragments[kSets];
     int held = -1;  // the stage that the MMAs in flight still read
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
       pipeline_.wait_full(at_);
@@ -217,7 +207,7 @@ class Consumer {
         const int b = u % kBlocks;
         const int half = u / kBlocks;
         if (u == kBlocks) load_second_half(dequantise);
-        Fragment& fragment = fragments[u % kSets];
+        UnitFragment& fragment = fragments[u % kSets];
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           if (kHasGroups && kFormat.half_groups == 0 && j == 2 && groups_per_block_ > 2) {
@@ -226,7 +216,9 @@ class Consumer {
           dequantise[b].select(j);
           dequantise[b](codes[u] + kWords * j, fragment + 4 * j);
         }
-        issue(fragment, activations, half, sums[b], cute::SM90::GMMA::ScaleOut::One);
+        multiply_unit<Mma, Shape::kAccumulators>(
+            fragment, activations + half * (Shape::kActivationBoxBytes / 16), sums[b],
+            cute::SM90::GMMA::ScaleOut::One);
         if (u + kUnitsAhead < kUnits) load_codes(codes[u + kUnitsAhead], u + kUnitsAhead);
         // The unit before this one is done, or this one if there is one set: its registers and, if
         // it was the last of its stage, the stage are free.
@@ -257,13 +249,15 @@ class Consumer {
       const uint32_t activations = stage_activations();
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
-        Fragment fragment;
+        UnitFragment fragment;
         Dequantise dequantise;
         dequantise_unit(dequantise, u, fragment);
 #pragma unroll
         for (int part = 0; part < Shape::kParts; ++part) {
-          issue(fragment, activations + part * (Shape::kActivationBoxBytes / Shape::kParts / 16),
-                u / kBlocks, sums, cute::SM90::GMMA::ScaleOut::Zero);
+          const int box = u / kBlocks * Shape::kParts + part;  // or a part of one
+          multiply_unit<Mma, Shape::kPartSums>(
+              fragment, activations + box * (Shape::kActivationBoxBytes / Shape::kParts / 16), sums,
+              cute::SM90::GMMA::ScaleOut::Zero);
           cute::warpgroup_wait<0>();
 #pragma unroll
           for (int i = 0; i < Shape::kPartSums; ++i) cute::warpgroup_fence_operand(sums[i]);
@@ -281,28 +275,12 @@ class Consumer {
 
   // A whole unit of the present stage, with its scales.
   __device__ __forceinline__ void dequantise_unit(Dequantise& dequantise, int unit,
-                                                  Fragment& fragment) const {
+                                                  UnitFragment& fragment) const {
     dequantise.load(groups(unit % kBlocks, 0) + unit / kBlocks * half_bytes());
     uint32_t codes[4 * kWords];
     load_codes(codes, unit);
 #pragma unroll
     for (int j = 0; j < 4; ++j) dequantise(codes + kWords * j, fragment + 4 * j);
-  }
-
-  // The four MMAs of a unit.
-  template <class Sum, size_t kSums>
-  __device__ __forceinline__ void issue(Fragment& fragment, uint32_t activations, int half,
-                                        Sum (&sums)[kSums],
-                                        cute::SM90::GMMA::ScaleOut first) const {
-#pragma unroll
-    for (int i = 0; i < 16; ++i) cute::warpgroup_fence_operand(fragment[i]);
-    cute::warpgroup_arrive();
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      wgmma(fragment + 4 * j, activations + (half * Shape::kActivationBoxBytes + j * 32) / 16, sums,
-            j == 0 ? first : cute::SM90::GMMA::ScaleOut::One, std::make_index_sequence<kSums>());
-    }
-    cute::warpgroup_commit_batch();
   }
 
   // The low word of the descriptor of a stage's activations. MMAs take descriptors from uniform
@@ -342,21 +320,8 @@ class Consumer {
                            (unit % kBlocks) * block_bytes_ + (unit / kBlocks) * half_bytes();
 #pragma unroll
     for (int v = 0; v < kWords; ++v) {
-      const uint4 words = ptx::load_shared_v4(first + v * kVectorBytes);
-      codes[4 * v] = words.x;
-      codes[4 * v + 1] = words.y;
-      codes[4 * v + 2] = words.z;
-      codes[4 * v + 3] = words.w;
+      ptx::load_shared_v4(first + v * kVectorBytes, codes + 4 * v);
     }
-  }
-
-  template <class Sum, size_t... kIndex>
-  static __device__ __forceinline__ void wgmma(const uint32_t* a, uint32_t b,
-                                               Sum (&d)[sizeof...(kIndex)],
-                                               cute::SM90::GMMA::ScaleOut scale,
-                                               std::index_sequence<kIndex...>) {
-    Schedule::Mma::fma(a[0], a[1], a[2], a[3], uint64_t{kDescriptorHigh} << 32 | b, d[kIndex]...,
-                       scale);
   }
 
   template <class Sum, class Function>

@@ -156,12 +156,10 @@ MACHETE_DEVICE void prefetch_tensor_map(const CUtensorMap* map) {
 
 // ---- shared and global memory
 
-MACHETE_DEVICE uint4 load_shared_v4(uint32_t address) {
-  uint4 v;
+MACHETE_DEVICE void load_shared_v4(uint32_t address, uint32_t* v) {
   asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3])
                : "r"(address));
-  return v;
 }
 
 MACHETE_DEVICE uint2 load_shared_v2(uint32_t address) {
@@ -285,12 +283,12 @@ MACHETE_DEVICE void grid_dependency_wait() { asm volatile("griddepcontrol.wait;"
 
 // ---- arithmetic
 
-// Adds four floats, as load_shared_v4() brings them.
-MACHETE_DEVICE void add_v4(float* v, uint4 other) {
-  v[0] += __uint_as_float(other.x);
-  v[1] += __uint_as_float(other.y);
-  v[2] += __uint_as_float(other.z);
-  v[3] += __uint_as_float(other.w);
+// Adds four floats of shared memory.
+MACHETE_DEVICE void add_shared_v4(float* v, uint32_t address) {
+  uint32_t other[4];
+  load_shared_v4(address, other);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) v[i] += __uint_as_float(other[i]);
 }
 
 // An 8x8 matrix of 16-bit elements across the warp: lane i has elements 2i, 2i + 1 in row order.

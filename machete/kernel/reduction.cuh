@@ -29,9 +29,8 @@ class Reduction {
       return false;
     }
     ptx::named_barrier(kBarrierSlicedK, 256);
-    for_each_vector_of_tile(accumulators, [&](float* v, int i) {
-      ptx::add_v4(v, ptx::load_shared_v4(mine + i * kVectorBytes));
-    });
+    for_each_vector_of_tile(
+        accumulators, [&](float* v, int i) { ptx::add_shared_v4(v, mine + i * kVectorBytes); });
     ptx::named_barrier(kBarrierSlicedK, 256);
     return true;
   }
@@ -60,7 +59,7 @@ class Reduction {
       for (int slot = 0; slot < Shape::kClusterK - 1; ++slot) {
         const uint32_t sums = first + slot * Shape::kPartialBytes;
         for_each_vector<Shape>(accumulators, part, [&](float* v, int i) {
-          ptx::add_v4(v, ptx::load_shared_v4(sums + i * kVectorBytes));
+          ptx::add_shared_v4(v, sums + i * kVectorBytes);
         });
       }
     }

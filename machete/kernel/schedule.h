@@ -7,8 +7,14 @@ namespace machete {
 enum class KernelSchedule {
   kCooperative,  // consumer warpgroups take different features
   kSlicedK,      // two warpgroups take alternate K blocks of the same 64 features and add up
-  kStreaming,    // single warps and mma.sync instead of warpgroups and wgmma (streaming.cuh)
+  // The streaming kernels (streaming.cuh), which share out the features evenly:
+  kStreaming,       // single warps multiply, by mma.sync
+  kStreamingWgmma,  // warpgroups multiply, by wgmma
 };
+
+constexpr bool is_streaming(KernelSchedule schedule) {
+  return schedule == KernelSchedule::kStreaming || schedule == KernelSchedule::kStreamingWgmma;
+}
 
 // How tiles are dealt out to CTAs.
 enum class TileScheduler {

@@ -1,17 +1,33 @@
-// How the streaming kernel cuts a product and its shared memory: what host and device must agree
+// How the streaming kernels cut a product and their shared memory: what host and device must agree
 // on.
 #pragma once
 
 #include "machete/kernel/layout.h"
+#include "machete/kernel/schedule.h"
 
 namespace machete {
 
-constexpr int kWarpSlices = 2;          // slices of 16 features that a consumer warp multiplies
-constexpr int kMaxStreamingWarps = 12;  // consumers
-constexpr int kStreamingProducers = 2;  // warps: for weights, for activations
-constexpr int kMaxStreamingThreads = (kMaxStreamingWarps + kStreamingProducers) * 32;
 constexpr int kMaxStreamingBytes = 227 * 1024;  // of shared memory: all that a CTA can have
-constexpr int kFragmentBytes = 32 * 16;  // four accumulators of each lane: 16 features x 8 tokens
+constexpr int kFragmentBytes = 32 * 16;         // four sums a lane: 16 features x 8 tokens
+
+// The warps of a CTA, and how they take from the ring.
+struct StreamingWarps {
+  int slices;     // of 16 features, that a consumer multiplies
+  int team;       // consumers that multiply together
+  int consumers;  // at most: so many have registers
+  int producers;  // one for weights, one for activations; more make them a warpgroup
+  int turns;      // stages of a consumer, at least: wgmma holds two while others are on their way
+};
+
+MACHETE_HOST_DEVICE constexpr StreamingWarps streaming_warps(KernelSchedule schedule) {
+  return schedule == KernelSchedule::kStreamingWgmma ? StreamingWarps{1, 4, 16, 4, 5}
+                                                     : StreamingWarps{2, 1, 12, 2, 2};
+}
+
+constexpr int max_streaming_threads(KernelSchedule schedule) {
+  const StreamingWarps warps = streaming_warps(schedule);
+  return (warps.consumers + warps.producers) * 32;
+}
 
 // The features are shared out evenly, in slices, among pairs of CTAs (clusters of two), of which
 // each CTA takes one half of K. A pair works through its slices in passes of equal width.
@@ -29,7 +45,7 @@ struct StreamingTiles {
 
 // Offsets into shared memory, in bytes.
 struct StreamingMemory {
-  int activation_bytes;  // of a stage: rows of 64 input features in the 128-byte swizzle, twice
+  int activation_bytes;  // of a stage: rows of 128 bytes along K in the 128-byte swizzle
   int weight_bytes;      // of a stage
   int weights;           // after the activations, which begin at 0
   int partials;          // of the warps along K
@@ -39,19 +55,20 @@ struct StreamingMemory {
   int total;
 };
 
-MACHETE_HOST_DEVICE constexpr StreamingMemory streaming_memory(int tile_m, int a_bits,
-                                                               int slice_bytes, int warps_n,
-                                                               int warps_k, int stages) {
-  const int fragments = kWarpSlices * (tile_m / 8);  // that a warp accumulates
+MACHETE_HOST_DEVICE constexpr StreamingMemory streaming_memory(KernelSchedule schedule, int tile_m,
+                                                               int a_bits, int slice_bytes,
+                                                               const StreamingTiles& tiles) {
+  const int slices = streaming_warps(schedule).slices;
+  const int fragments = slices * (tile_m / 8);  // that a warp accumulates
   StreamingMemory memory = {};
   memory.activation_bytes = tile_m * kBlockK * a_bits / 8;
-  memory.weight_bytes = warps_n * kWarpSlices * slice_bytes;
-  memory.weights = stages * memory.activation_bytes;
-  memory.partials = memory.weights + stages * memory.weight_bytes;
-  memory.exchange = memory.partials + warps_n * warps_k * fragments * kFragmentBytes;
-  memory.exchange_bytes = warps_n * fragments / 2 * kFragmentBytes;
+  memory.weight_bytes = tiles.warps_n * slices * slice_bytes;
+  memory.weights = tiles.stages * memory.activation_bytes;
+  memory.partials = memory.weights + tiles.stages * memory.weight_bytes;
+  memory.exchange = memory.partials + tiles.warps_n * tiles.warps_k * fragments * kFragmentBytes;
+  memory.exchange_bytes = tiles.warps_n * fragments / 2 * kFragmentBytes;
   memory.barriers = memory.exchange + 2 * memory.exchange_bytes;
-  memory.total = memory.barriers + (2 * stages + 2) * 8;
+  memory.total = memory.barriers + (2 * tiles.stages + 2) * 8;
   return memory;
 }
 

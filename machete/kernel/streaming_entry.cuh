@@ -6,14 +6,14 @@
 
 namespace machete {
 
-template <class Types, class Schedule>
-KernelEntry make_kernel_entry(const char* name) {
+template <class Types, class Schedule, template <class, class> class Multiplier>
+KernelEntry make_streaming_entry(const char* name) {
   KernelEntry entry = {};
   entry.name = name;
-  entry.function = reinterpret_cast<const void*>(&streaming<Types, Schedule>);
-  entry.schedule = KernelSchedule::kStreaming;
+  entry.function = reinterpret_cast<const void*>(&streaming<Types, Schedule, Multiplier>);
+  entry.schedule = Schedule::kKernelSchedule;
   entry.a_bits = info(Types::kA).bits;
-  entry.threads = kMaxStreamingThreads;
+  entry.threads = max_streaming_threads(Schedule::kKernelSchedule);
   entry.shared_bytes = kMaxStreamingBytes;
   entry.tile_n = Schedule::kTileN;
   entry.tile_m = Schedule::kTileM;

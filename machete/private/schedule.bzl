@@ -18,9 +18,10 @@ def schedule(
       tile: what a CTA computes at a time: output features, tokens.
       cluster: CTAs of a cluster along the output features, the tokens and K.
       kernel: how the warps of a CTA share a tile: `TmaWarpSpecializedCooperative`,
-        `TmaWarpSpecializedSlicedK` or `TmaWarpSpecializedStreaming`.
+        `TmaWarpSpecializedSlicedK`, `TmaWarpSpecializedStreaming` or
+        `TmaWarpSpecializedStreamingWgmma`.
       epilogue: how a finished tile leaves the SM: `TmaWarpSpecialized`, or, with the streaming
-        kernel, `NoSmemWarpSpecialized`.
+        kernels, `NoSmemWarpSpecialized`.
       scheduler: which CTA computes what: `StreamK` or `Persistent`.
 
     Returns:

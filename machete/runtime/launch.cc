@@ -65,10 +65,20 @@ ProductParams product_params(const MmArgs& args, int64_t tiles_m) {
   return params;
 }
 
-// The tokens' activations, in boxes of `box_m` tokens.
-Status encode_activations(const MmArgs& args, int box_m, CUtensorMap* map) {
-  return encode(args.encode_tensor_map, args.desc->types.a, "a", args.tensors.a, args.M, args.K,
-                args.tensors.lda, box_m, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, map);
+// The tokens' activations, of which a CTA loads `part` tokens at a time.
+Status encode_activations(const MmArgs& args, int part, ActivationMaps* maps) {
+  *maps = {};
+  const auto encode_box = [&](int box_m, CUtensorMap* map) {
+    return encode(args.encode_tensor_map, args.desc->types.a, "a", args.tensors.a, args.M, args.K,
+                  args.tensors.lda, box_m, CU_TENSOR_MAP_L2_PROMOTION_L2_256B, map);
+  };
+  // Whole groups of eight tokens, the last one padded.
+  const int64_t tokens = ceil_div(args.M, 8) * 8;
+  const int rest = static_cast<int>(tokens % part);
+  Status status;
+  if (tokens >= part) status = encode_box(part, &maps->whole);
+  if (status.ok() && rest > 0) status = encode_box(rest, &maps->rest);
+  return status;
 }
 
 // By the driver: in every launch the runtime looks the function up again.
@@ -113,16 +123,17 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
                            static_cast<long long>(args.K), static_cast<long long>(steps),
                            kernel.name, INT32_MAX);
   }
-  CUtensorMap activations;
+  ActivationMaps activations;
   Status status = encode_activations(args, kernel.tile_m, &activations);
   if (!status.ok()) return status;
   const StreamingTiles& tiles = params.tiles;
-  const StreamingMemory memory = streaming_memory(kernel.tile_m, kernel.a_bits, params.slice_bytes,
-                                                  tiles.warps_n, tiles.warps_k, tiles.stages);
+  const StreamingMemory memory =
+      streaming_memory(kernel.schedule, kernel.tile_m, kernel.a_bits, params.slice_bytes, tiles);
   void* parameters[] = {&activations, &params};
-  return launch_clusters(kernel, args, tiles.pairs,
-                         (tiles.warps_n * tiles.warps_k + kStreamingProducers) * 32, memory.total,
-                         parameters);
+  return launch_clusters(
+      kernel, args, tiles.pairs,
+      (tiles.warps_n * tiles.warps_k + streaming_warps(kernel.schedule).producers) * 32,
+      memory.total, parameters);
 }
 
 Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) {
@@ -150,16 +161,10 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
   if (args.dependent_launch) params.stages_ahead = kernel.stages / 2;
   params.flags = static_cast<uint32_t*>(tensors.workspace);
   params.partials = static_cast<uint8_t*>(tensors.workspace) + kFlagsBytes;
-  const int part = kernel.tile_m / kernel.cluster_n;
-  // Whole groups of eight tokens, the last one padded.
-  const int64_t tokens = ceil_div(args.M, 8) * 8;
-  const int rest = static_cast<int>(tokens % part);
-  ActivationMaps activations = {};
-  CUtensorMap output = {};  // outputs in fp32 are stored without one
-  Status status;
-  if (tokens >= part) status = encode_activations(args, part, &activations.whole);
-  if (status.ok() && rest > 0) status = encode_activations(args, rest, &activations.rest);
+  ActivationMaps activations;
+  Status status = encode_activations(args, kernel.tile_m / kernel.cluster_n, &activations);
   if (!status.ok()) return status;
+  CUtensorMap output = {};  // outputs in fp32 are stored without one
   if (args.desc->types.out != DataType::kF32) {
     status = encode(args.encode_tensor_map, args.desc->types.out, "out", tensors.out, args.M,
                     args.N, tensors.ldo, kernel.store_m, CU_TENSOR_MAP_L2_PROMOTION_NONE, &output);
@@ -181,8 +186,8 @@ Status launch(const KernelEntry& kernel, const MmArgs& args) {
                            kernel.name, kernel.cluster_n, kernel.cluster_k, kernel.threads,
                            kernel.shared_bytes);
   }
-  return kernel.schedule == KernelSchedule::kStreaming ? launch_streaming(kernel, args, resident)
-                                                       : launch_gemm(kernel, args, resident);
+  return is_streaming(kernel.schedule) ? launch_streaming(kernel, args, resident)
+                                       : launch_gemm(kernel, args, resident);
 }
 
 }  // namespace machete

@@ -219,7 +219,7 @@ size_t Plan::workspace_size(int64_t m) const {
   if (family_ == nullptr || m <= 0) return 0;
   const int chosen = choose(m);
   const KernelEntry& kernel = *family_->supported_schedules_dispatch().entries[chosen];
-  if (kernel.schedule == KernelSchedule::kStreaming) return 0;
+  if (is_streaming(kernel.schedule)) return 0;
   const int resident = resident_clusters_[chosen];
   if (resident == 0 || count_tiles(kernel, m, desc_.n) > kMaxTiles) return 0;
   return workspace_bytes(kernel, plan_tiles(kernel, m, desc_.n, desc_.k, resident));

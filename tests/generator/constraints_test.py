@@ -5,7 +5,7 @@ import unittest
 from collections.abc import Sequence
 from typing import Any
 
-from examples import COOPERATIVE, FAMILY, SLICED_K, STREAMING, TYPES
+from examples import COOPERATIVE, FAMILY, SLICED_K, STREAMING, STREAMING_WGMMA, TYPES
 from machete.generator.config import (
     EpilogueSchedule,
     FastestOf,
@@ -159,7 +159,7 @@ _SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"kernel_schedule": "KernelTmaWarpSpecializedPingpong"},
         "kernel_schedule = 'KernelTmaWarpSpecializedPingpong'; "
         "allowed: TmaWarpSpecializedCooperative, TmaWarpSpecializedSlicedK, "
-        "TmaWarpSpecializedStreaming",
+        "TmaWarpSpecializedStreaming, TmaWarpSpecializedStreamingWgmma",
     ),
     (
         {"epilogue_schedule": None},
@@ -250,6 +250,19 @@ _STREAMING_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
 ]
 
+_STREAMING_WGMMA_MISTAKES: list[tuple[dict[str, Any], str]] = [
+    (
+        {"tile_shape_mn": (224, 32)},
+        "tile_shape_mn features = 224; "
+        "allowed with kernel_schedule = TmaWarpSpecializedStreamingWgmma: 64, 128, 192, 256",
+    ),
+    (
+        {"tile_shape_mn": (256, 64)},
+        "tile_shape_mn tokens = 64; "
+        "allowed with kernel_schedule = TmaWarpSpecializedStreamingWgmma: 32",
+    ),
+]
+
 _HEURISTIC_MISTAKES = [
     (
         (),
@@ -325,6 +338,9 @@ class ConstraintsTest(unittest.TestCase):
         for changes, message in _STREAMING_MISTAKES:
             with self.subTest(changes):
                 self.assertIn(message, _refusal([_with_schedule(STREAMING, **changes)]))
+        for changes, message in _STREAMING_WGMMA_MISTAKES:
+            with self.subTest(changes):
+                self.assertIn(message, _refusal([_with_schedule(STREAMING_WGMMA, **changes)]))
 
     def test_heuristics(self) -> None:
         for branches, message in _HEURISTIC_MISTAKES:

@@ -47,6 +47,12 @@ STREAMING = ScheduleConfig(
     tile_scheduler=TileScheduler.Persistent,
 )
 
+STREAMING_WGMMA = dataclasses.replace(
+    STREAMING,
+    tile_shape_mn=(256, 32),
+    kernel_schedule=KernelSchedule.TmaWarpSpecializedStreamingWgmma,
+)
+
 FAMILY = ImplConfig(
     types=TYPES,
     schedules=(SLICED_K, COOPERATIVE),

@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from examples import COOPERATIVE, FAMILY, SLICED_K, STREAMING
+from examples import COOPERATIVE, FAMILY, SLICED_K, STREAMING, STREAMING_WGMMA
 from machete.generator.catalogue import FAMILIES
 from machete.generator.config import FastestOf, ImplConfig
 from machete.generator.costs import COST_TERMS
@@ -110,12 +110,15 @@ class RenderTest(unittest.TestCase):
         self.assertEqual(asks, ["impl_128x160_1x1x1_Coop_Tma_StreamK.cu"])
 
     def test_a_shard_includes_its_kernel_alone(self) -> None:
-        family = dataclasses.replace(FAMILY, schedules=(*FAMILY.schedules, STREAMING))
+        family = dataclasses.replace(
+            FAMILY, schedules=(*FAMILY.schedules, STREAMING, STREAMING_WGMMA)
+        )
         shards = render_family(family)
         for shard, kernel in (
             ("impl_128x128_1x1x1_Coop_Tma_StreamK.cu", "gemm"),
             ("impl_64x16_1x1x1_SlicedK_Tma_StreamK.cu", "gemm"),
-            ("impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu", "streaming"),
+            ("impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu", "streaming_mma"),
+            ("impl_256x32_1x1x2_StreamWgmma_NoSmem_Persistent.cu", "streaming_wgmma"),
         ):
             with self.subTest(shard):
                 includes = re.findall('#include "(.*)"', shards[shard])
@@ -130,6 +133,12 @@ class RenderTest(unittest.TestCase):
             [("kTileN", "224"), ("kTileM", "8")],
         )
         self.assertNotIn("GMMA", shard)
+
+    def test_a_streaming_shard_names_the_wgmma_of_its_tokens(self) -> None:
+        family = ImplConfig(FAMILY.types, (STREAMING_WGMMA,), ((None, STREAMING_WGMMA),))
+        shard = render_family(family)["impl_256x32_1x1x2_StreamWgmma_NoSmem_Persistent.cu"]
+        self.assertIn("cute::SM90::GMMA::MMA_64x32x16_F32BF16BF16_RS<", shard)
+        self.assertNotIn("kStages", shard)
 
     def test_all_families_take_less_than_a_second(self) -> None:
         start = time.process_time()

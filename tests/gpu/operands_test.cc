@@ -49,7 +49,8 @@ INSTANTIATE_TEST_SUITE_P(
     Families, OperandsTest,
     ::testing::Combine(::testing::ValuesIn(kFamilies),
                        ::testing::Values("128x128_1x1x1_Coop_Tma_StreamK",
-                                         "224x8_1x1x2_Stream_NoSmem_Persistent")),
+                                         "224x8_1x1x2_Stream_NoSmem_Persistent",
+                                         "256x32_1x1x2_StreamWgmma_NoSmem_Persistent")),
     [](const auto& info) {
       return family_name(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
     });

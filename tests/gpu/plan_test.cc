@@ -43,12 +43,14 @@ struct Layer {
 
 // A schedule whose tiles leave a partial wave on these layers, so that CTAs share tiles.
 constexpr const char* kStreamK = "128x128_1x1x1_Coop_Tma_StreamK";
-// One of the other kernel.
+// One of the streaming kernel with either multiplier.
 constexpr const char* kStreaming = "224x8_1x1x2_Stream_NoSmem_Persistent";
+constexpr const char* kStreamingWgmma = "256x32_1x1x2_StreamWgmma_NoSmem_Persistent";
 
-// What both kernels must do, by a schedule of each.
+// What all kernels must do, by a schedule of each.
 class EachKernelTest : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Schedules, EachKernelTest, ::testing::Values(kStreamK, kStreaming),
+INSTANTIATE_TEST_SUITE_P(Schedules, EachKernelTest,
+                         ::testing::Values(kStreamK, kStreaming, kStreamingWgmma),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(PlanTest, RefusesInWords) {
@@ -258,7 +260,7 @@ TEST(PlanTest, SchedulesOfAllKindsRunAtOnce) {
   const Layer layer(desc, 40);
   std::vector<Plan> plans;
   for (const bool dependent : {false, true}) {
-    for (const char* schedule : {kStreamK, kStreaming, "224x16_1x1x2_Stream_NoSmem_Persistent"}) {
+    for (const char* schedule : {kStreamK, kStreaming, kStreamingWgmma}) {
       PlanOptions options;
       options.schedule = schedule;
       options.programmatic_dependent_launch = dependent;

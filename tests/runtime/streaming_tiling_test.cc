@@ -14,8 +14,18 @@
 namespace machete {
 namespace {
 
-constexpr int kTileN[] = {32, 96, 224};
-constexpr int kTileM[] = {8, 16};
+struct Kernel {
+  KernelSchedule schedule;
+  int tile_n;
+  int tile_m;
+};
+constexpr Kernel kKernels[] = {
+    {KernelSchedule::kStreaming, 32, 8},        {KernelSchedule::kStreaming, 32, 16},
+    {KernelSchedule::kStreaming, 96, 8},        {KernelSchedule::kStreaming, 96, 16},
+    {KernelSchedule::kStreaming, 224, 8},       {KernelSchedule::kStreaming, 224, 16},
+    {KernelSchedule::kStreamingWgmma, 64, 32},  {KernelSchedule::kStreamingWgmma, 192, 32},
+    {KernelSchedule::kStreamingWgmma, 256, 32},
+};
 // Weights of 4 bits with few groups and with most, of 8 bits likewise.
 struct Slice {
   const char* name;
@@ -52,12 +62,18 @@ struct Problem {
   StreamingTiles plan() const {
     return plan_streaming_tiles(kernel, m, n, k_blocks, slice.bytes, resident);
   }
+  StreamingWarps warps() const { return streaming_warps(kernel.schedule); }
+  StreamingMemory memory(const StreamingTiles& tiles) const {
+    return streaming_memory(kernel.schedule, kernel.tile_m, slice.a_bits, slice.bytes, tiles);
+  }
 };
 
 std::string describe(const Problem& p, const StreamingTiles& t) {
-  return std::string(p.slice.name) + ", tile " + std::to_string(p.kernel.tile_n) + " x " +
-         std::to_string(p.kernel.tile_m) + ", m = " + std::to_string(p.m) +
-         ", n = " + std::to_string(p.n) + ", K blocks = " + std::to_string(p.k_blocks) +
+  const bool by_warpgroups = p.kernel.schedule == KernelSchedule::kStreamingWgmma;
+  return std::string(p.slice.name) + (by_warpgroups ? ", warpgroups" : "") + ", tile " +
+         std::to_string(p.kernel.tile_n) + " x " + std::to_string(p.kernel.tile_m) +
+         ", m = " + std::to_string(p.m) + ", n = " + std::to_string(p.n) +
+         ", K blocks = " + std::to_string(p.k_blocks) +
          ", resident = " + std::to_string(p.resident) + ": " + std::to_string(t.pairs) +
          " pairs of " + std::to_string(t.pair_slices) + " slices, " + std::to_string(t.extra) +
          " of one more, " + std::to_string(t.passes) + " passes of " +
@@ -69,22 +85,20 @@ template <class Function>
 void for_each_problem(Function function) {
   KernelEntry kernel = {};
   kernel.name = "";
-  kernel.schedule = KernelSchedule::kStreaming;
   kernel.cluster_n = 1;
   kernel.cluster_k = 2;
-  for (const int tile_n : kTileN) {
-    for (const int tile_m : kTileM) {
-      kernel.tile_n = tile_n;
-      kernel.tile_m = tile_m;
-      for (const Slice& slice : kSliceSizes) {
-        kernel.a_bits = slice.a_bits;
-        for (const int64_t m : kM) {
-          for (const int64_t n : kN) {
-            for (const int k_blocks : kBlocksK) {
-              for (const int resident : kResident) {
-                function(Problem{kernel, slice, m, n, k_blocks, resident});
-                if (::testing::Test::HasFatalFailure()) return;
-              }
+  for (const Kernel& k : kKernels) {
+    kernel.schedule = k.schedule;
+    kernel.tile_n = k.tile_n;
+    kernel.tile_m = k.tile_m;
+    for (const Slice& slice : kSliceSizes) {
+      kernel.a_bits = slice.a_bits;
+      for (const int64_t m : kM) {
+        for (const int64_t n : kN) {
+          for (const int k_blocks : kBlocksK) {
+            for (const int resident : kResident) {
+              function(Problem{kernel, slice, m, n, k_blocks, resident});
+              if (::testing::Test::HasFatalFailure()) return;
             }
           }
         }
@@ -111,7 +125,7 @@ std::optional<std::string> walk(const Problem& p, const StreamingTiles& tiles, i
       if (end < begin) return broken("a pass that ends before it begins");
       if (end == begin && pass == 0) return broken("a pair without work");
       if ((end - begin) * kSliceN > p.kernel.tile_n) return broken("wider than the tile");
-      if (end - begin > tiles.warps_n * kWarpSlices) return broken("slices without a warp");
+      if (end - begin > tiles.warps_n * p.warps().slices) return broken("slices without a warp");
       *empty += end == begin;
       next = end;
     }
@@ -158,12 +172,12 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
     const StreamingTiles tiles = p.plan();
     ASSERT_GE(tiles.warps_n, 1) << describe(p, tiles);
     ASSERT_GE(tiles.warps_k, 1) << describe(p, tiles);
-    ASSERT_LE(tiles.warps_n * tiles.warps_k, kMaxStreamingWarps) << describe(p, tiles);
-    // One is multiplied while another is on its way.
-    ASSERT_GE(tiles.stages, 2 * tiles.warps_k) << describe(p, tiles);
+    ASSERT_LE(tiles.warps_n * tiles.warps_k, p.warps().consumers) << describe(p, tiles);
+    ASSERT_EQ(tiles.warps_n % p.warps().team, 0) << describe(p, tiles);
+    // One is multiplied, and one held by wgmma, while another is on its way.
+    ASSERT_GE(tiles.stages, (p.warps().team > 1 ? 3 : 2) * tiles.warps_k) << describe(p, tiles);
     ASSERT_EQ(tiles.stages % tiles.warps_k, 0) << describe(p, tiles);
-    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.kernel.a_bits, p.slice.bytes,
-                                                    tiles.warps_n, tiles.warps_k, tiles.stages);
+    const StreamingMemory memory = p.memory(tiles);
     ASSERT_LE(memory.total, kMaxStreamingBytes) << describe(p, tiles);
     widest = std::max(widest, memory.total);
   });
@@ -173,8 +187,7 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
 TEST(StreamingTiling, PlacesEverythingWhereItsInstructionsWantIt) {
   for_each_problem([](const Problem& p) {
     const StreamingTiles tiles = p.plan();
-    const StreamingMemory memory = streaming_memory(p.kernel.tile_m, p.kernel.a_bits, p.slice.bytes,
-                                                    tiles.warps_n, tiles.warps_k, tiles.stages);
+    const StreamingMemory memory = p.memory(tiles);
     // The swizzle's pattern; bulk copies and 128-bit accesses; mbarriers.
     ASSERT_EQ(memory.activation_bytes % 1024, 0) << describe(p, tiles);
     ASSERT_EQ(memory.weights % 16, 0) << describe(p, tiles);

@@ -18,7 +18,7 @@ bool machete_count_work(const char* family_name, const char* schedule, int64_t m
   for (int i = 0; i < schedules.count; ++i) {
     const machete::KernelEntry& kernel = *schedules.entries[i];
     if (std::strcmp(kernel.name, schedule) != 0) continue;
-    if (kernel.schedule == machete::KernelSchedule::kStreaming) return false;
+    if (machete::is_streaming(kernel.schedule)) return false;
     const int resident = multiprocessors / (kernel.cluster_n * kernel.cluster_k);
     const machete::CostTerms work = machete::count_work(kernel, m, n, k, resident);
     std::memcpy(terms, work.data(), sizeof(work));

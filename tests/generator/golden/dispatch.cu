@@ -15,8 +15,8 @@ extern const KernelEntry kEntry_192x128_1x1x1_Coop_Tma_StreamK;
 extern const KernelEntry kEntry_224x16_1x1x2_Stream_NoSmem_Persistent;
 extern const KernelEntry kEntry_224x8_1x1x2_Stream_NoSmem_Persistent;
 extern const KernelEntry kEntry_256x128_1x1x1_Coop_Tma_StreamK;
-extern const KernelEntry kEntry_64x32_1x1x1_SlicedK_Tma_StreamK;
-extern const KernelEntry kEntry_64x32_1x1x2_SlicedK_Tma_Persistent;
+extern const KernelEntry kEntry_256x32_1x1x2_StreamWgmma_NoSmem_Persistent;
+extern const KernelEntry kEntry_256x64_1x1x1_Coop_Tma_StreamK;
 extern const KernelEntry kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
 extern const KernelEntry kEntry_64x64_1x1x2_SlicedK_Tma_Persistent;
 
@@ -33,8 +33,8 @@ const KernelEntry* const kSchedules[] = {
     &kEntry_224x16_1x1x2_Stream_NoSmem_Persistent,
     &kEntry_224x8_1x1x2_Stream_NoSmem_Persistent,
     &kEntry_256x128_1x1x1_Coop_Tma_StreamK,
-    &kEntry_64x32_1x1x1_SlicedK_Tma_StreamK,
-    &kEntry_64x32_1x1x2_SlicedK_Tma_Persistent,
+    &kEntry_256x32_1x1x2_StreamWgmma_NoSmem_Persistent,
+    &kEntry_256x64_1x1x1_Coop_Tma_StreamK,
     &kEntry_64x64_1x1x1_SlicedK_Tma_StreamK,
     &kEntry_64x64_1x1x2_SlicedK_Tma_Persistent,
 };
@@ -43,16 +43,15 @@ static_assert(kCostTerms == 10, "the generator and the cost model disagree about
 
 // Index in kSchedules, then launch, tiles, steps, filled_steps, busy_steps, sharing, straddling, helpers, weights, rereads.
 const Candidate kCandidates1[] = {
-    { 8, { 2.657, 0.6943, 0.1849, 0.03269, 0.1286, 1.439, 0.9094, 0.1362, 0.02848, 0.008435 } },
-    { 9, { 0.9008, 3.155, 0.2394, 0.02449, 0.07602, 0.0, 0.0, 0.0, 0.02475, 0.0 } },
-    { 10, { 2.461, 0.9613, 0.1164, 0.08998, 0.258, 1.563, 0.7139, 0.2034, 0.01689, 0.02243 } },
-    { 11, { 0.62, 3.571, 0.2943, 0.05537, 0.1265, 0.0, 0.0, 0.0, 0.0, 0.0 } },
-    { 3, { 2.285, 1.074, 0.1959, 0.0842, 0.2524, 1.505, 0.0, 0.644, 0.03351, 0.002658 } },
-    { 0, { 2.147, 1.184, 0.2627, 0.06053, 0.3437, 1.895, 0.0, 0.7512, 0.02039, 0.005283 } },
-    { 1, { 0.6259, 4.623, 0.4863, 0.03103, 0.1526, 0.0, 0.0, 0.0, 0.01156, 0.0 } },
-    { 2, { 2.168, 1.469, 0.3284, 0.1125, 0.3863, 2.202, 0.0, 0.8992, 0.02361, 0.008833 } },
-    { 4, { 2.409, 1.215, 0.6535, 0.08237, 0.2388, 2.486, 0.0, 0.7886, 0.02777, 0.005974 } },
-    { 7, { 2.657, 2.133, 0.7089, 0.1026, 0.4694, 3.219, 0.0, 0.8386, 0.03616, 0.007594 } },
+    { 10, { 2.419, 0.9889, 0.115, 0.09376, 0.2562, 1.62, 0.7513, 0.2176, 0.01438, 0.02118 } },
+    { 11, { 0.556, 3.643, 0.2846, 0.07052, 0.12, 0.0, 0.0, 0.0, 0.0, 0.0 } },
+    { 3, { 2.289, 1.073, 0.2114, 0.06975, 0.2509, 1.499, 0.01134, 0.6472, 0.03179, 0.002542 } },
+    { 0, { 2.138, 1.185, 0.2767, 0.04169, 0.3482, 1.924, 0.0, 0.7464, 0.01977, 0.004881 } },
+    { 1, { 0.5981, 4.635, 0.4927, 0.02506, 0.1517, 0.0, 0.0, 0.0, 0.01188, 0.0 } },
+    { 2, { 2.153, 1.472, 0.3412, 0.09461, 0.3909, 2.257, 0.0, 0.8897, 0.02238, 0.008425 } },
+    { 4, { 2.376, 1.219, 0.6814, 0.04837, 0.244, 2.521, 0.0, 0.7827, 0.02752, 0.005772 } },
+    { 9, { 2.166, 1.437, 0.5817, 0.04517, 0.1527, 1.882, 0.09458, 0.563, 0.04556, 0.005243 } },
+    { 7, { 2.63, 2.145, 0.7593, 0.04725, 0.4729, 3.241, 0.0, 0.8329, 0.03597, 0.007372 } },
 };
 
 // Indices in kSchedules.
@@ -60,6 +59,7 @@ static int default_schedule(int64_t M, int64_t N, int64_t K,
                             [[maybe_unused]] const int* resident_clusters) {
   if (M <= 8) return 6;  // 224x8_1x1x2_Stream_NoSmem_Persistent
   if (M <= 16) return 5;  // 224x16_1x1x2_Stream_NoSmem_Persistent
+  if (M <= 32) return 8;  // 256x32_1x1x2_StreamWgmma_NoSmem_Persistent
   return find_fastest(kSchedules, resident_clusters, kCandidates1, M, N, K);
 }
 

@@ -17,6 +17,7 @@ struct Types {
 struct Schedule_128x128_1x1x1_Coop_Tma_StreamK {
   static constexpr int kTileN = 128;  // output features
   static constexpr int kTileM = 128;  // tokens
+  static constexpr KernelSchedule kKernelSchedule = KernelSchedule::kCooperative;
   // D^T = W A^T: the weights are the register operand, so the atom's 64 rows are features and its N is the tile's tokens.
 #ifdef __CUDA_ARCH__
   using Mma = cute::SM90::GMMA::MMA_64x128x16_F32BF16BF16_RS<cute::SM90::GMMA::Major::K, cute::SM90::GMMA::Major::K>;
@@ -24,7 +25,6 @@ struct Schedule_128x128_1x1x1_Coop_Tma_StreamK {
   static constexpr int kClusterN = 1;
   static constexpr int kClusterK = 1;
   static constexpr int kStages = 5;
-  static constexpr KernelSchedule kKernelSchedule = KernelSchedule::kCooperative;
   static constexpr TileScheduler kTileScheduler = TileScheduler::kStreamK;
 };
 

@@ -1,5 +1,5 @@
 // Written by machete.generator from the catalogue: do not edit.
-#include "machete/kernel/streaming_entry.cuh"
+#include "machete/kernel/streaming_mma_entry.cuh"
 
 namespace machete::bf16_u4b8 {
 
@@ -17,6 +17,7 @@ struct Types {
 struct Schedule_224x8_1x1x2_Stream_NoSmem_Persistent {
   static constexpr int kTileN = 224;  // output features
   static constexpr int kTileM = 8;  // tokens
+  static constexpr KernelSchedule kKernelSchedule = KernelSchedule::kStreaming;
 };
 
 extern const KernelEntry kEntry_224x8_1x1x2_Stream_NoSmem_Persistent;

@@ -1,0 +1,208 @@
+// The streaming kernel's consumers: from a multiplier's sums to the output. Warps along K add up in
+// shared memory, the CTAs of a pair exchange halves through distributed shared memory.
+#pragma once
+
+#include "machete/kernel/output.cuh"
+#include "machete/kernel/streaming_walk.cuh"
+
+namespace machete {
+
+// A warp. Of the fragments of its sums it finishes those that are its own among the warps along K,
+// and of these it keeps every other one; the rest is for its like in the other CTA.
+template <class Types, class Multiplier>
+class StreamingConsumer {
+ public:
+  __device__ __forceinline__ StreamingConsumer(const StreamingParams& params,
+                                               const StreamingWalk& walk,
+                                               const StreamingMemory& memory, uint32_t shared,
+                                               int warp, int lane)
+      : params_(params),
+        walk_(walk),
+        memory_(memory),
+        shared_(shared),
+        warp_n_(warp % params.tiles.warps_n),
+        warp_k_(warp / params.tiles.warps_n),
+        lane_(lane),
+        rank_(blockIdx.x % 2) {
+    for (int i = 0; i < kFragments; ++i) {
+      if (i % params.tiles.warps_k == warp_k_) mine_ |= 1 << i;
+    }
+  }
+
+  template <int kTileM>
+  __device__ __forceinline__ void run() const {
+    const Multiplier multiply(params_, lane_);
+    StreamingRing ring(params_.tiles, shared_ + memory_.barriers, warp_k_, lane_);
+    const uint32_t slices =
+        shared_ + memory_.weights + warp_n_ * Multiplier::kWarpSlices * params_.slice_bytes;
+    const auto locate = [&](int stage) {
+      return StreamingBlock{slices + stage * memory_.weight_bytes,
+                            shared_ + stage * memory_.activation_bytes};
+    };
+    // A pass is finished after the next one's multiplication, which hides the exchange, where there
+    // are registers for what is kept meanwhile.
+    StreamingPass last_pass = {};
+    Kept kept;
+    int passes = 0;
+    walk_.template for_each_pass<kTileM>([&](int index, const StreamingPass& pass) {
+      prefetch_rows(pass);
+      Sums sums = {};
+      multiply(ring, (index + 1) * walk_.k_blocks, locate, sums);
+      if (Multiplier::kFinishesLate && index > 0) finish(index - 1, last_pass, kept);
+      add_along_k(index, sums);
+      send(index, sums);
+      keep(sums, kept);
+      if (!Multiplier::kFinishesLate) finish(index, pass, kept);
+      last_pass = pass;
+      passes = index + 1;
+    });
+    if (Multiplier::kFinishesLate) finish(passes - 1, last_pass, kept);
+  }
+
+ private:
+  static constexpr int kTokenTiles = Multiplier::kTokenTiles;
+  static constexpr int kFragments = Multiplier::kWarpSlices * kTokenTiles;
+  static constexpr int kKept = kFragments / 2;
+  // Slices whose fragments a warp keeps: with one fragment a slice, those of one slice.
+  static constexpr int kKeptSlices = kTokenTiles == 1 ? 1 : Multiplier::kWarpSlices;
+  using Sums = float[kFragments][4];
+  using Kept = float[kKept][4];
+
+  // Fragments are kept by one CTA and the other in turn.
+  __device__ __forceinline__ int kept_fragment(int i) const { return 2 * i + rank_; }
+
+  __device__ __forceinline__ void keep(const Sums& sums, Kept& kept) const {
+#pragma unroll
+    for (int i = 0; i < kKept; ++i) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) kept[i][j] = rank_ == 0 ? sums[2 * i][j] : sums[2 * i + 1][j];
+    }
+  }
+
+  // The s-th slice whose fragments are kept, and this lane's first feature of it. A pass may end
+  // before its last warps' slices do.
+  __device__ __forceinline__ int kept_slice(const StreamingPass& pass, int s) const {
+    return pass.begin + warp_n_ * Multiplier::kWarpSlices + (kTokenTiles == 1 ? rank_ : s);
+  }
+  __device__ __forceinline__ const RowEntry* row(const StreamingPass& pass, int s) const {
+    return params_.rows + min(kept_slice(pass, s), pass.end - 1) * kSliceN + lane_ / 4;
+  }
+
+  __device__ __forceinline__ void prefetch_rows(const StreamingPass& pass) const {
+#pragma unroll
+    for (int s = 0; s < kKeptSlices; ++s) ptx::prefetch_global_l2(row(pass, s));
+  }
+
+  __device__ __forceinline__ void finish(int index, const StreamingPass& pass, Kept& kept) const {
+    uint2 rows[kKeptSlices][2];
+#pragma unroll
+    for (int s = 0; s < kKeptSlices; ++s) {
+      rows[s][0] = ptx::load_global_v2(row(pass, s));
+      rows[s][1] = ptx::load_global_v2(row(pass, s) + 8);
+    }
+    receive(index, kept);
+    store(pass, rows, kept);
+  }
+
+  // Each of the warps along K adds up a part of the fragments.
+  __device__ __forceinline__ void add_along_k(int pass, Sums& sums) const {
+    const int warps_k = params_.tiles.warps_k;
+    if (warps_k == 1) return;
+    const uint32_t base =
+        shared_ + memory_.partials + warp_n_ * warps_k * kFragments * kFragmentBytes + lane_ * 16;
+    if (pass > 0) ptx::named_barrier(1 + warp_n_, warps_k * 32);  // the last pass has been read
+#pragma unroll
+    for (int i = 0; i < kFragments; ++i) {
+      if (!is_mine(i)) {
+        ptx::store_shared_v4(base + (warp_k_ * kFragments + i) * kFragmentBytes, sums[i]);
+      }
+    }
+    ptx::named_barrier(1 + warp_n_, warps_k * 32);
+#pragma unroll
+    for (int i = 0; i < kFragments; ++i) {
+      if (!is_mine(i)) continue;
+      for (int w = 0; w < warps_k; ++w) {
+        if (w == warp_k_) continue;
+        ptx::add_shared_v4(sums[i], base + (w * kFragments + i) * kFragmentBytes);
+      }
+    }
+  }
+
+  __device__ __forceinline__ void send(int pass, const Sums& sums) const {
+    const uint32_t barrier = exchange_barrier(pass);
+    if (warp_n_ == 0 && warp_k_ == 0 && lane_ == 0) {
+      ptx::mbarrier_arrive_expect_tx(barrier, memory_.exchange_bytes);
+    }
+    const uint32_t slot = ptx::map_to_cta(exchange_slot(pass), rank_ ^ 1);
+    const uint32_t remote_barrier = ptx::map_to_cta(barrier, rank_ ^ 1);
+#pragma unroll
+    for (int i = 0; i < kFragments; ++i) {
+      if (is_mine(i) && i % 2 != rank_) {
+        ptx::store_async_v4(slot + i / 2 * kFragmentBytes, sums[i], remote_barrier);
+      }
+    }
+  }
+
+  __device__ __forceinline__ void receive(int pass, Kept& kept) const {
+    ptx::mbarrier_wait_cluster(exchange_barrier(pass), pass / 2 % 2);
+    const uint32_t slot = exchange_slot(pass);
+#pragma unroll
+    for (int i = 0; i < kKept; ++i) {
+      if (is_mine(kept_fragment(i))) ptx::add_shared_v4(kept[i], slot + i * kFragmentBytes);
+    }
+  }
+
+  // Rows of a fragment are features; transposed in registers, a lane has two of a token.
+  __device__ __forceinline__ void store(const StreamingPass& pass,
+                                        const uint2 (&rows)[kKeptSlices][2],
+                                        const Kept& kept) const {
+#pragma unroll
+    for (int i = 0; i < kKept; ++i) {
+      const int s = i * kKeptSlices / kKept;
+      const int slice = kept_slice(pass, s);
+      if (!is_mine(kept_fragment(i)) || slice >= pass.end) continue;
+      const int first_token = pass.first_token + kept_fragment(i) % kTokenTiles * 8;
+      const TokenScales<Types> scales(params_, first_token + lane_ % 4 * 2);
+#pragma unroll
+      for (int upper = 0; upper < 2; ++upper) {
+        const int first_n = slice * kSliceN + upper * 8;
+        const OutputFeature<Types> feature(params_, rows[s][upper], first_n + lane_ / 4);
+        const float x = kept[i][2 * upper];
+        const float y = kept[i][2 * upper + 1];
+        if constexpr (Types::kOut == DataType::kF32) {
+          feature.store(params_, first_n + lane_ / 4, first_token + lane_ % 4 * 2, x, y, scales);
+        } else {
+          const uint32_t packed = ptx::transpose_8x8(feature(x, y, scales));
+          const int64_t token = first_token + lane_ / 4;
+          const int n = first_n + lane_ % 4 * 2;
+          if (token < params_.m && n < params_.n) {
+            uint16_t* out = static_cast<uint16_t*>(params_.out) + token * params_.ldo + n;
+            *reinterpret_cast<uint32_t*>(out) = packed;
+          }
+        }
+      }
+    }
+  }
+
+  __device__ __forceinline__ bool is_mine(int fragment) const { return mine_ >> fragment & 1; }
+
+  __device__ __forceinline__ uint32_t exchange_barrier(int pass) const {
+    return shared_ + memory_.barriers + (2 * params_.tiles.stages + pass % 2) * 8;
+  }
+  __device__ __forceinline__ uint32_t exchange_slot(int pass) const {
+    return shared_ + memory_.exchange + pass % 2 * memory_.exchange_bytes +
+           warp_n_ * kKept * kFragmentBytes + lane_ * 16;
+  }
+
+  const StreamingParams& params_;
+  const StreamingWalk& walk_;
+  const StreamingMemory& memory_;
+  const uint32_t shared_;
+  const int warp_n_;
+  const int warp_k_;
+  const int lane_;
+  const int rank_;
+  int mine_ = 0;  // a bit for each fragment that this warp adds up
+};
+
+}  // namespace machete
