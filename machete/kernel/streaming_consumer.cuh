@@ -7,8 +7,8 @@
 
 namespace machete {
 
-// A warp. Of the fragments of its sums it finishes those that are its own among the warps along K,
-// and of these it keeps every other one; the rest is for its like in the other CTA.
+// A warp. It adds up its own of the fragments among the warps along K; of these one CTA finishes
+// the even ones, the other the odd.
 template <class Types, class Multiplier>
 class StreamingConsumer {
  public:
@@ -40,68 +40,54 @@ class StreamingConsumer {
                             shared_ + stage * memory_.activation_bytes};
     };
     // A pass is finished after the next one's multiplication, which hides the exchange, where there
-    // are registers for what is kept meanwhile.
+    // are registers for its sums meanwhile.
     StreamingPass last_pass = {};
-    Kept kept;
+    Sums last_sums;
     int passes = 0;
     walk_.template for_each_pass<kTileM>([&](int index, const StreamingPass& pass) {
       prefetch_rows(pass);
       Sums sums = {};
       multiply(ring, (index + 1) * walk_.k_blocks, locate, sums);
-      if (Multiplier::kFinishesLate && index > 0) finish(index - 1, last_pass, kept);
+      if (Multiplier::kFinishesLate && index > 0) finish(index - 1, last_pass, last_sums);
       add_along_k(index, sums);
       send(index, sums);
-      keep(sums, kept);
-      if (!Multiplier::kFinishesLate) finish(index, pass, kept);
+      if constexpr (!Multiplier::kFinishesLate) {
+        finish(index, pass, sums);
+        return;
+      }
       last_pass = pass;
+      for_each_sum(sums, [&](float sum, int i, int j) { last_sums[i][j] = sum; });
       passes = index + 1;
     });
-    if (Multiplier::kFinishesLate) finish(passes - 1, last_pass, kept);
+    if constexpr (Multiplier::kFinishesLate) finish(passes - 1, last_pass, last_sums);
   }
 
  private:
+  static constexpr int kWarpSlices = Multiplier::kWarpSlices;
   static constexpr int kTokenTiles = Multiplier::kTokenTiles;
-  static constexpr int kFragments = Multiplier::kWarpSlices * kTokenTiles;
-  static constexpr int kKept = kFragments / 2;
-  // Slices whose fragments a warp keeps: with one fragment a slice, those of one slice.
-  static constexpr int kKeptSlices = kTokenTiles == 1 ? 1 : Multiplier::kWarpSlices;
+  static constexpr int kFragments = kWarpSlices * kTokenTiles;  // [slice][8 tokens]
   using Sums = float[kFragments][4];
-  using Kept = float[kKept][4];
 
-  // Fragments are kept by one CTA and the other in turn.
-  __device__ __forceinline__ int kept_fragment(int i) const { return 2 * i + rank_; }
-
-  __device__ __forceinline__ void keep(const Sums& sums, Kept& kept) const {
-#pragma unroll
-    for (int i = 0; i < kKept; ++i) {
-#pragma unroll
-      for (int j = 0; j < 4; ++j) kept[i][j] = rank_ == 0 ? sums[2 * i][j] : sums[2 * i + 1][j];
-    }
-  }
-
-  // The s-th slice whose fragments are kept, and this lane's first feature of it. A pass may end
-  // before its last warps' slices do.
-  __device__ __forceinline__ int kept_slice(const StreamingPass& pass, int s) const {
-    return pass.begin + warp_n_ * Multiplier::kWarpSlices + (kTokenTiles == 1 ? rank_ : s);
-  }
+  // A pass may end before its last warps' slices do.
   __device__ __forceinline__ const RowEntry* row(const StreamingPass& pass, int s) const {
-    return params_.rows + min(kept_slice(pass, s), pass.end - 1) * kSliceN + lane_ / 4;
+    const int slice = min(pass.begin + warp_n_ * kWarpSlices + s, pass.end - 1);
+    return params_.rows + slice * kSliceN + lane_ / 4;
   }
 
   __device__ __forceinline__ void prefetch_rows(const StreamingPass& pass) const {
 #pragma unroll
-    for (int s = 0; s < kKeptSlices; ++s) ptx::prefetch_global_l2(row(pass, s));
+    for (int s = 0; s < kWarpSlices; ++s) ptx::prefetch_global_l2(row(pass, s));
   }
 
-  __device__ __forceinline__ void finish(int index, const StreamingPass& pass, Kept& kept) const {
-    uint2 rows[kKeptSlices][2];
+  __device__ __forceinline__ void finish(int index, const StreamingPass& pass, Sums& sums) const {
+    uint2 rows[kWarpSlices][2];
 #pragma unroll
-    for (int s = 0; s < kKeptSlices; ++s) {
+    for (int s = 0; s < kWarpSlices; ++s) {
       rows[s][0] = ptx::load_global_v2(row(pass, s));
       rows[s][1] = ptx::load_global_v2(row(pass, s) + 8);
     }
-    receive(index, kept);
-    store(pass, rows, kept);
+    receive(index, sums);
+    store(pass, rows, sums);
   }
 
   // Each of the warps along K adds up a part of the fragments.
@@ -128,6 +114,9 @@ class StreamingConsumer {
     }
   }
 
+  // Whether this CTA finishes a fragment.
+  __device__ __forceinline__ bool is_kept(int fragment) const { return fragment % 2 == rank_; }
+
   __device__ __forceinline__ void send(int pass, const Sums& sums) const {
     const uint32_t barrier = exchange_barrier(pass);
     if (warp_n_ == 0 && warp_k_ == 0 && lane_ == 0) {
@@ -137,38 +126,38 @@ class StreamingConsumer {
     const uint32_t remote_barrier = ptx::map_to_cta(barrier, rank_ ^ 1);
 #pragma unroll
     for (int i = 0; i < kFragments; ++i) {
-      if (is_mine(i) && i % 2 != rank_) {
+      if (is_mine(i) && !is_kept(i)) {
         ptx::store_async_v4(slot + i / 2 * kFragmentBytes, sums[i], remote_barrier);
       }
     }
   }
 
-  __device__ __forceinline__ void receive(int pass, Kept& kept) const {
+  __device__ __forceinline__ void receive(int pass, Sums& sums) const {
     ptx::mbarrier_wait_cluster(exchange_barrier(pass), pass / 2 % 2);
     const uint32_t slot = exchange_slot(pass);
 #pragma unroll
-    for (int i = 0; i < kKept; ++i) {
-      if (is_mine(kept_fragment(i))) ptx::add_shared_v4(kept[i], slot + i * kFragmentBytes);
+    for (int i = 0; i < kFragments; ++i) {
+      if (is_mine(i) && is_kept(i)) ptx::add_shared_v4(sums[i], slot + i / 2 * kFragmentBytes);
     }
   }
 
   // Rows of a fragment are features; transposed in registers, a lane has two of a token.
   __device__ __forceinline__ void store(const StreamingPass& pass,
-                                        const uint2 (&rows)[kKeptSlices][2],
-                                        const Kept& kept) const {
+                                        const uint2 (&rows)[kWarpSlices][2],
+                                        const Sums& sums) const {
 #pragma unroll
-    for (int i = 0; i < kKept; ++i) {
-      const int s = i * kKeptSlices / kKept;
-      const int slice = kept_slice(pass, s);
-      if (!is_mine(kept_fragment(i)) || slice >= pass.end) continue;
-      const int first_token = pass.first_token + kept_fragment(i) % kTokenTiles * 8;
+    for (int i = 0; i < kFragments; ++i) {
+      const int s = i / kTokenTiles;
+      const int slice = pass.begin + warp_n_ * kWarpSlices + s;
+      if (!is_mine(i) || !is_kept(i) || slice >= pass.end) continue;
+      const int first_token = pass.first_token + i % kTokenTiles * 8;
       const TokenScales<Types> scales(params_, first_token + lane_ % 4 * 2);
 #pragma unroll
       for (int upper = 0; upper < 2; ++upper) {
         const int first_n = slice * kSliceN + upper * 8;
         const OutputFeature<Types> feature(params_, rows[s][upper], first_n + lane_ / 4);
-        const float x = kept[i][2 * upper];
-        const float y = kept[i][2 * upper + 1];
+        const float x = sums[i][2 * upper];
+        const float y = sums[i][2 * upper + 1];
         if constexpr (Types::kOut == DataType::kF32) {
           feature.store(params_, first_n + lane_ / 4, first_token + lane_ % 4 * 2, x, y, scales);
         } else {
@@ -191,7 +180,7 @@ class StreamingConsumer {
   }
   __device__ __forceinline__ uint32_t exchange_slot(int pass) const {
     return shared_ + memory_.exchange + pass % 2 * memory_.exchange_bytes +
-           warp_n_ * kKept * kFragmentBytes + lane_ * 16;
+           warp_n_ * (kFragments / 2) * kFragmentBytes + lane_ * 16;
   }
 
   const StreamingParams& params_;
