@@ -5,10 +5,12 @@ whose types the table in constraints.py allows. Then `bazel run //machete:update
 """
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from machete.generator.config import (
     EpilogueSchedule,
+    FastestOf,
     ImplConfig,
     KernelSchedule,
     ScheduleConfig,
@@ -60,11 +62,12 @@ def _scheduler(cluster_k: int) -> TileScheduler:
     return TileScheduler.StreamK if cluster_k == 1 else TileScheduler.Persistent
 
 
-# Of up to seventeen that were measured, twelve for each; docs/tuning.md says how they were chosen.
+# Of up to seventeen that were measured, twelve at most; docs/tuning.md says how they were chosen.
 _WEIGHT_ONLY_SCHEDULES = (
     _streaming(8),
     _streaming(16),
     _streaming(32),
+    _sliced_k(32),
     _sliced_k(64),
     _sliced_k(64, cluster_k=2),
     _cooperative(128, 96),
@@ -75,11 +78,34 @@ _WEIGHT_ONLY_SCHEDULES = (
 )
 
 
-# By bits of a weight, two more.
-_WEIGHT_SCHEDULES = {
-    4: (_cooperative(256, 64), _cooperative(256, 128)),
-    8: (_cooperative(128, 96, cluster_k=2), _cooperative(256, 128, cluster_features=2)),
+# By bits of a weight.
+_TWELFTH_SCHEDULE = {
+    4: _cooperative(256, 128),
+    8: _cooperative(256, 128, cluster_features=2),
 }
+
+
+# Where the streaming kernels are the fastest. With more than 16 tokens a warpgroup multiplies 64
+# features at a time, and takes as long for fewer: a pair of the 132 CTAs has no more than 48 up to
+# N = 3168, and between 4224 and 5280 a second 64 of which at most 16 are used.
+_STREAMING_CONDITIONS = {
+    8: ("M <= 8",),
+    16: ("M <= 16",),
+    32: ("M <= 32 and N > 5280", "M <= 32 and N > 3168 and N <= 4224"),
+}
+
+
+def _heuristic(
+    schedules: Sequence[ScheduleConfig], costs: Costs
+) -> Sequence[tuple[str | None, ScheduleConfig | FastestOf]]:
+    """The streaming schedules by conditions, the others by their costs."""
+    streaming = (
+        (condition, schedule)
+        for schedule in schedules
+        if schedule.kernel_schedule.is_streaming
+        for condition in _STREAMING_CONDITIONS[schedule.tile_shape_mn[1]]
+    )
+    return (*streaming, (None, fastest_of(schedules, costs)))
 
 
 # Fitted to the times of every schedule on many layers; docs/tuning.md says how, and how well.
@@ -90,28 +116,21 @@ def _costs(family: str) -> Costs:
 def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) -> ImplConfig:
     """16-bit activations; group scales of the same type unless stated otherwise."""
     types = dataclasses.replace(default_types(a, b), b_group_scale=group_scale or a)
-    schedules = (*_WEIGHT_ONLY_SCHEDULES, *_WEIGHT_SCHEDULES[b.bits])
+    schedules = (*_WEIGHT_ONLY_SCHEDULES, _TWELFTH_SCHEDULE[b.bits])
     # Measured with bf16, and with one of the weights of 8 bits, which memory bounds alike.
     measured = dataclasses.replace(
         default_types(DataType.bf16, DataType.u8b128 if b.bits == 8 else b),
         b_group_scale=group_scale or DataType.bf16,
     )
-    return ImplConfig(
-        types=types,
-        schedules=schedules,
-        heuristic=(
-            ("M <= 8", _streaming(8)),
-            ("M <= 16", _streaming(16)),
-            ("M <= 32", _streaming(32)),
-            (None, fastest_of(schedules, _costs(generate_type_option_name(measured)))),
-        ),
-    )
+    costs = _costs(generate_type_option_name(measured))
+    return ImplConfig(types, schedules, _heuristic(schedules, costs))
 
 
 _GROUPED_SCHEDULES = (
     _streaming(8),
     _streaming(16),
     _streaming(32),
+    _sliced_k(32),
     _sliced_k(64),
     _sliced_k(64, cluster_k=2),
     _cooperative(128, 128),
@@ -120,7 +139,7 @@ _GROUPED_SCHEDULES = (
     _cooperative(128, 192),
     _cooperative(128, 256),
 )
-_CHANNEL_SCHEDULES = (*_GROUPED_SCHEDULES, _cooperative(128, 64), _cooperative(256, 128))
+_CHANNEL_SCHEDULES = (*_GROUPED_SCHEDULES, _cooperative(256, 128))
 
 
 def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
@@ -128,21 +147,13 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     grouped = group_scale is not DataType.void
     types = dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale)
     schedules = _GROUPED_SCHEDULES if grouped else _CHANNEL_SCHEDULES
-    streaming_tokens = [8, 16, 32]
     if a is DataType.e4m3 and not grouped:
         # Hopper has no mma.sync for it: the compiler converts to f16, and runs out of registers.
         schedules = tuple(schedule for schedule in schedules if schedule != _streaming(16))
-        streaming_tokens.remove(16)
     # Measured with group scales of bf16.
     measured = dataclasses.replace(types, b_group_scale=DataType.bf16) if grouped else types
-    return ImplConfig(
-        types=types,
-        schedules=schedules,
-        heuristic=(
-            *((f"M <= {tokens}", _streaming(tokens)) for tokens in streaming_tokens),
-            (None, fastest_of(schedules, _costs(generate_type_option_name(measured)))),
-        ),
-    )
+    costs = _costs(generate_type_option_name(measured))
+    return ImplConfig(types, schedules, _heuristic(schedules, costs))
 
 
 FAMILIES = tuple(

@@ -16,7 +16,7 @@ extern const KernelEntry kEntry_224x16_1x1x2_Stream_NoSmem_Persistent;
 extern const KernelEntry kEntry_224x8_1x1x2_Stream_NoSmem_Persistent;
 extern const KernelEntry kEntry_256x128_1x1x1_Coop_Tma_StreamK;
 extern const KernelEntry kEntry_256x32_1x1x2_StreamWgmma_NoSmem_Persistent;
-extern const KernelEntry kEntry_256x64_1x1x1_Coop_Tma_StreamK;
+extern const KernelEntry kEntry_64x32_1x1x1_SlicedK_Tma_StreamK;
 extern const KernelEntry kEntry_64x64_1x1x1_SlicedK_Tma_StreamK;
 extern const KernelEntry kEntry_64x64_1x1x2_SlicedK_Tma_Persistent;
 
@@ -34,7 +34,7 @@ const KernelEntry* const kSchedules[] = {
     &kEntry_224x8_1x1x2_Stream_NoSmem_Persistent,
     &kEntry_256x128_1x1x1_Coop_Tma_StreamK,
     &kEntry_256x32_1x1x2_StreamWgmma_NoSmem_Persistent,
-    &kEntry_256x64_1x1x1_Coop_Tma_StreamK,
+    &kEntry_64x32_1x1x1_SlicedK_Tma_StreamK,
     &kEntry_64x64_1x1x1_SlicedK_Tma_StreamK,
     &kEntry_64x64_1x1x2_SlicedK_Tma_Persistent,
 };
@@ -43,15 +43,15 @@ static_assert(kCostTerms == 10, "the generator and the cost model disagree about
 
 // Index in kSchedules, then launch, tiles, steps, filled_steps, busy_steps, sharing, straddling, helpers, weights, rereads.
 const Candidate kCandidates1[] = {
-    { 10, { 2.419, 0.9889, 0.115, 0.09376, 0.2562, 1.62, 0.7513, 0.2176, 0.01438, 0.02118 } },
-    { 11, { 0.556, 3.643, 0.2846, 0.07052, 0.12, 0.0, 0.0, 0.0, 0.0, 0.0 } },
-    { 3, { 2.289, 1.073, 0.2114, 0.06975, 0.2509, 1.499, 0.01134, 0.6472, 0.03179, 0.002542 } },
-    { 0, { 2.138, 1.185, 0.2767, 0.04169, 0.3482, 1.924, 0.0, 0.7464, 0.01977, 0.004881 } },
-    { 1, { 0.5981, 4.635, 0.4927, 0.02506, 0.1517, 0.0, 0.0, 0.0, 0.01188, 0.0 } },
-    { 2, { 2.153, 1.472, 0.3412, 0.09461, 0.3909, 2.257, 0.0, 0.8897, 0.02238, 0.008425 } },
-    { 4, { 2.376, 1.219, 0.6814, 0.04837, 0.244, 2.521, 0.0, 0.7827, 0.02752, 0.005772 } },
-    { 9, { 2.166, 1.437, 0.5817, 0.04517, 0.1527, 1.882, 0.09458, 0.563, 0.04556, 0.005243 } },
-    { 7, { 2.63, 2.145, 0.7593, 0.04725, 0.4729, 3.241, 0.0, 0.8329, 0.03597, 0.007372 } },
+    { 9, { 2.664, 0.6973, 0.1838, 0.03256, 0.1295, 1.473, 0.8892, 0.1316, 0.02827, 0.008619 } },
+    { 10, { 2.47, 0.9609, 0.1149, 0.09051, 0.2591, 1.6, 0.6852, 0.2002, 0.01656, 0.0224 } },
+    { 11, { 0.6485, 3.594, 0.2912, 0.05576, 0.1265, 0.0, 0.0, 0.0, 0.0, 0.0 } },
+    { 3, { 2.284, 1.075, 0.1972, 0.08446, 0.2508, 1.512, 0.0, 0.6427, 0.03349, 0.002675 } },
+    { 0, { 2.147, 1.184, 0.2639, 0.06093, 0.3421, 1.901, 0.0, 0.7494, 0.0204, 0.005301 } },
+    { 1, { 0.6267, 4.625, 0.4877, 0.03043, 0.1517, 0.0, 0.0, 0.0, 0.01145, 0.0 } },
+    { 2, { 2.168, 1.469, 0.3286, 0.1129, 0.3858, 2.211, 0.0, 0.8959, 0.02362, 0.008814 } },
+    { 4, { 2.412, 1.214, 0.6516, 0.08274, 0.2404, 2.494, 0.0, 0.7846, 0.02778, 0.005936 } },
+    { 7, { 2.657, 2.132, 0.7083, 0.1032, 0.4695, 3.227, 0.0, 0.8358, 0.03619, 0.00758 } },
 };
 
 // Indices in kSchedules.
@@ -59,7 +59,8 @@ static int default_schedule(int64_t M, int64_t N, int64_t K,
                             [[maybe_unused]] const int* resident_clusters) {
   if (M <= 8) return 6;  // 224x8_1x1x2_Stream_NoSmem_Persistent
   if (M <= 16) return 5;  // 224x16_1x1x2_Stream_NoSmem_Persistent
-  if (M <= 32) return 8;  // 256x32_1x1x2_StreamWgmma_NoSmem_Persistent
+  if (M <= 32 && N > 5280) return 8;  // 256x32_1x1x2_StreamWgmma_NoSmem_Persistent
+  if (M <= 32 && N > 3168 && N <= 4224) return 8;  // 256x32_1x1x2_StreamWgmma_NoSmem_Persistent
   return find_fastest(kSchedules, resident_clusters, kCandidates1, M, N, K);
 }
 
