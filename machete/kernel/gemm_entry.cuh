@@ -1,4 +1,4 @@
-// The row of the dispatch table that a generated shard defines, for wgmma kernels.
+// The row of the dispatch table that a generated shard defines, for the tiled kernel.
 #pragma once
 
 #include "machete/kernel/gemm.cuh"

@@ -16,7 +16,7 @@ struct KernelEntry {
   int tile_m;
   int cluster_n;
   int cluster_k;
-  // The rest is of the wgmma kernels.
+  // The rest is of the tiled kernel.
   int stage_k;  // input features of a pipeline stage
   int stages;
   int stage_bytes;    // copied into shared memory for a stage
