@@ -1,8 +1,8 @@
 // The streaming kernel, for few tokens: nothing but the weights' way from memory counts. Pairs of
 // CTAs split K and share the features evenly in units of 16, so that every SM streams the same
 // number of bytes whatever N is; what they compute is exchanged through distributed shared memory,
-// so no workspace, flag or second kernel is needed and results are reproducible. Its multiplier is
-// mma.sync or wgmma, in both of which a warp has 16 features to itself.
+// so no workspace, flag or second kernel is needed and results are reproducible. It multiplies by
+// mma.sync or by wgmma: of either instruction a warp has 16 features, one slice.
 #pragma once
 
 #include "machete/kernel/params.h"
@@ -61,7 +61,7 @@ __global__ void __launch_bounds__((max_streaming_threads(Schedule::kKernelSchedu
     if constexpr (kByWarpgroups) cutlass::arch::warpgroup_reg_alloc<kConsumerRegisters>();
     ptx::cluster_wait();  // the barriers that the other CTA's consumers wait at exist
     StreamingConsumer<Types, Multiplier<Types, Schedule>>(params, walk, memory, shared, warp, lane)
-        .template run<kTileM>();
+        .run();
     return;
   }
   if constexpr (kByWarpgroups) cutlass::arch::warpgroup_reg_dealloc<kProducerRegisters>();

@@ -15,13 +15,14 @@ struct StreamingWarps {
   int slices;     // of 16 features, that a consumer multiplies
   int team;       // consumers that multiply together
   int consumers;  // at most: so many have registers
+  int enough;     // consumers that keep an SM busy: more along K only cost time to add up
   int producers;  // one for weights, one for activations; more make them a warpgroup
   int turns;      // stages of a consumer, at least: wgmma holds two while others are on their way
 };
 
 MACHETE_HOST_DEVICE constexpr StreamingWarps streaming_warps(KernelSchedule schedule) {
-  return schedule == KernelSchedule::kStreamingWgmma ? StreamingWarps{1, 4, 16, 4, 5}
-                                                     : StreamingWarps{2, 1, 12, 2, 2};
+  return schedule == KernelSchedule::kStreamingWgmma ? StreamingWarps{1, 4, 16, 8, 4, 5}
+                                                     : StreamingWarps{2, 1, 12, 12, 2, 2};
 }
 
 constexpr int max_streaming_threads(KernelSchedule schedule) {

@@ -29,7 +29,6 @@ class StreamingConsumer {
     }
   }
 
-  template <int kTileM>
   __device__ __forceinline__ void run() const {
     const Multiplier multiply(params_, lane_);
     StreamingRing ring(params_.tiles, shared_ + memory_.barriers, warp_k_, lane_);
@@ -44,7 +43,7 @@ class StreamingConsumer {
     StreamingPass last_pass = {};
     Sums last_sums;
     int passes = 0;
-    walk_.template for_each_pass<kTileM>([&](int index, const StreamingPass& pass) {
+    walk_.template for_each_pass<kTokenTiles * 8>([&](int index, const StreamingPass& pass) {
       prefetch_rows(pass);
       Sums sums = {};
       multiply(ring, (index + 1) * walk_.k_blocks, locate, sums);

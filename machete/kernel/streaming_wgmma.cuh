@@ -48,7 +48,6 @@ class WarpgroupMultiplier {
   using ScaleOut = cute::SM90::GMMA::ScaleOut;
   using Dequantise = Dequantiser<Types>;
   static constexpr GroupFormat kFormat = Dequantise::kFormat;
-  static constexpr bool kHasGroups = kFormat.part_bytes > 0;
   static constexpr int kWords = Dequantise::kWords;
   static constexpr int kCodesBytes = code_bytes_per_slice(info(Types::kB).bits);
   static constexpr int kUnits = info(Types::kA).bits / 8;  // of a K block
@@ -72,7 +71,12 @@ class WarpgroupMultiplier {
       for (int u = 0; u < kUnits; ++u) load_codes(block, u, codes[u]);
 #pragma unroll
       for (int u = 0; u < kUnits; ++u) {
-        if (u > 0 && (!kOneGroup || kFormat.half_groups > 0)) load_second_half(block, dequantise);
+        // The groups of the second 64 input features, where they are others.
+        if (u > 0 && kFormat.half_groups > 0) {
+          dequantise.load(groups(block, 1));
+        } else if (u > 0 && !kOneGroup) {
+          dequantise.load(groups(block, groups_per_block_ / 2));
+        }
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           if (!kOneGroup && j == 2 && groups_per_block_ > 2) {
@@ -128,13 +132,6 @@ class WarpgroupMultiplier {
   __device__ __forceinline__ uint32_t groups(const StreamingBlock& block, int part) const {
     return block.slices + kCodesBytes + part * part_bytes_per_slice(kFormat) +
            lane_ / 4 * kFormat.part_bytes;
-  }
-
-  // The groups of the second 64 input features, where they are others.
-  __device__ __forceinline__ void load_second_half(const StreamingBlock& block,
-                                                   Dequantise& dequantise) const {
-    if (!kHasGroups || (kFormat.half_groups == 0 && groups_per_block_ == 1)) return;
-    dequantise.load(groups(block, kFormat.half_groups > 0 ? 1 : groups_per_block_ / 2));
   }
 
   __device__ __forceinline__ void load_codes(const StreamingBlock& block, int unit,

@@ -107,10 +107,11 @@ StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_
   const StreamingWarps warps = streaming_warps(kernel.schedule);
   tiles.warps_n =
       static_cast<int>(ceil_div(tiles.pass_slices, warps.slices * warps.team)) * warps.team;
-  // A power of two: three cost up to 1 % more than two, and seven warps along N are enough alone.
-  // So are two warpgroups: two more along K cost 3 to 6 %, beside a single one they gain 4 to 8 %.
-  tiles.warps_k = warps.team == 1 ? kMaxWarpsK : tiles.warps_n == warps.team ? 2 : 1;
-  while (tiles.warps_n * tiles.warps_k > warps.consumers) tiles.warps_k /= 2;
+  // A power of two: with mma.sync three cost up to 1 % more than two, and seven warps along N are
+  // enough alone. With wgmma a second warpgroup along K gains 4 to 8 % beside a single one along N
+  // and costs 3 to 6 % beside two.
+  tiles.warps_k = kMaxWarpsK;
+  while (tiles.warps_k > 1 && tiles.warps_n * tiles.warps_k > warps.enough) tiles.warps_k /= 2;
   const int turn_bytes = tiles.warps_n * warps.slices * slice_bytes * tiles.warps_k;
   const int in_flight = k_blocks / 2 < kLongBlocks ? kBytesInFlight : kLongBytesInFlight;
   tiles.stages = std::max(warps.turns, in_flight / turn_bytes) * tiles.warps_k;
