@@ -62,7 +62,7 @@ def _scheduler(cluster_k: int) -> TileScheduler:
     return TileScheduler.StreamK if cluster_k == 1 else TileScheduler.Persistent
 
 
-# Of up to seventeen that were measured, twelve at most; docs/tuning.md says how they were chosen.
+# Twelve at most; docs/tuning.md says how they were chosen.
 _WEIGHT_ONLY_SCHEDULES = (
     _streaming(8),
     _streaming(16),
@@ -89,9 +89,9 @@ _TWELFTH_SCHEDULE = {
 # features at a time, and takes as long for fewer: a pair of the 132 CTAs has no more than 48 up to
 # N = 3168, and between 4224 and 5280 a second 64 of which at most 16 are used.
 _STREAMING_CONDITIONS = {
-    8: ("M <= 8",),
-    16: ("M <= 16",),
-    32: ("M <= 32 and N > 5280", "M <= 32 and N > 3168 and N <= 4224"),
+    8: "M <= 8",
+    16: "M <= 16",
+    32: "M <= 32 and (N > 5280 or 3168 < N <= 4224)",
 }
 
 
@@ -100,10 +100,9 @@ def _heuristic(
 ) -> Sequence[tuple[str | None, ScheduleConfig | FastestOf]]:
     """The streaming schedules by conditions, the others by their costs."""
     streaming = (
-        (condition, schedule)
+        (_STREAMING_CONDITIONS[schedule.tile_shape_mn[1]], schedule)
         for schedule in schedules
         if schedule.kernel_schedule.is_streaming
-        for condition in _STREAMING_CONDITIONS[schedule.tile_shape_mn[1]]
     )
     return (*streaming, (None, fastest_of(schedules, costs)))
 
