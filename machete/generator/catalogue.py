@@ -20,6 +20,7 @@ from machete.generator.config import (
 )
 from machete.generator.costs import Costs, fastest_of, read_costs
 from machete.generator.datatypes import DataType
+from machete.generator.resources import promotes
 
 
 def _streaming(tokens: int) -> ScheduleConfig:
@@ -143,15 +144,17 @@ _CHANNEL_SCHEDULES = (*_GROUPED_SCHEDULES, _cooperative(256, 128))
 
 def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     """Activations of 8 bits, with group scales or with scales of the features and tokens alone."""
-    grouped = group_scale is not DataType.void
     types = dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale)
-    schedules = _GROUPED_SCHEDULES if grouped else _CHANNEL_SCHEDULES
-    if a is DataType.e4m3 and not grouped:
+    schedules = _GROUPED_SCHEDULES if promotes(types) else _CHANNEL_SCHEDULES
+    if a is DataType.e4m3 and not promotes(types):
         # Hopper has no mma.sync for it: the compiler converts to f16, and runs out of registers.
         schedules = tuple(schedule for schedule in schedules if schedule != _streaming(16))
-    # Measured with group scales of bf16.
-    measured = dataclasses.replace(types, b_group_scale=DataType.bf16) if grouped else types
-    costs = _costs(generate_type_option_name(measured))
+    if a is group_scale is DataType.e4m3:
+        # Weights would be rounded to it and converted back: wgmma comes first, for one token too.
+        schedules = (_streaming(32), *(s for s in schedules if s != _streaming(32)))
+    # Measured with sums that are scaled by bf16, and with none: weights are scaled at little cost.
+    measured = DataType.bf16 if promotes(types) else DataType.void
+    costs = _costs(generate_type_option_name(dataclasses.replace(types, b_group_scale=measured)))
     return ImplConfig(types, schedules, _heuristic(schedules, costs))
 
 
@@ -170,5 +173,5 @@ FAMILIES = tuple(
 ) + tuple(
     _small_activations(a, group_scale)
     for a in (DataType.e4m3, DataType.s8)
-    for group_scale in (DataType.bf16, DataType.void)
+    for group_scale in (DataType.bf16, a, DataType.void)
 )

@@ -45,9 +45,12 @@ def _weight_only(a: DataType, b: DataType) -> dict[str, tuple[DataType, ...]]:
 
 
 def _small_activations(a: DataType) -> dict[str, tuple[DataType, ...]]:
-    """Weights brought to the type of activations of 8 bits; scales are applied to sums."""
+    """Weights brought to the type of activations of 8 bits.
+
+    Group scales of that type are multiplied into them, others are applied to sums.
+    """
     return {
-        "b_group_scale": (DataType.bf16, DataType.f16, DataType.void),
+        "b_group_scale": (DataType.bf16, DataType.f16, a, DataType.void),
         "b_group_zeropoint": _VOID,
         "b_channel_scale": _OPTIONAL,
         "a_token_scale": _OPTIONAL,

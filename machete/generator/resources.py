@@ -16,7 +16,10 @@ MAX_GROUPS_PER_BLOCK = {16: 4, 8: 1}
 """Groups in a K block whose scales have 16 bits, by bits of an activation: four of 32 or fewer."""
 
 SMALL_SCALE_GROUPS = {DataType.ue8m0: 32, DataType.e4m3: 16}
-"""Input features that share a group scale of 8 bits."""
+"""Input features that share a group scale of 8 bits, with activations of 16."""
+
+_WIDE_SCALE_BYTES = 2
+"""Of other group scales in the packed weights, whatever they were given in."""
 
 _BLOCK_FEATURES = 64
 """Rows of a wgmma."""
@@ -94,15 +97,18 @@ class Resources:
 
 def promotes(types: TypeConfig) -> bool:
     """Whether the sums of a group are scaled apart, before they are added to those of the tile."""
-    return types.a.bits == 8 and types.b_group_scale is not DataType.void
+    return types.a.bits == 8 and types.b_group_scale not in (types.a, DataType.void)
 
 
 def _feature_group_bytes(types: TypeConfig) -> int:
     """Scales and zero points of a feature in a K block, at most."""
     scale = types.b_group_scale
-    if scale.bytes == 1:  # one size of group, whose scales a lane reads for 64 input features
+    if scale is DataType.void:
+        return 0
+    if types.a.bits == 16 and scale.bits == 8:
+        # one size of group, whose scales a lane reads for 64 input features
         return _BLOCK_K // SMALL_SCALE_GROUPS[scale]
-    return (scale.bytes + types.b_group_zeropoint.bytes) * MAX_GROUPS_PER_BLOCK[types.a.bits]
+    return (_WIDE_SCALE_BYTES + types.b_group_zeropoint.bytes) * MAX_GROUPS_PER_BLOCK[types.a.bits]
 
 
 def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:

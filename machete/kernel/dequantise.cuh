@@ -4,6 +4,7 @@
 #include "machete/kernel/layout.h"
 #include "machete/kernel/pair.cuh"
 #include "machete/kernel/ptx.cuh"
+#include "machete/kernel/shift.cuh"
 
 namespace machete {
 
@@ -32,16 +33,26 @@ constexpr uint32_t kPairOfPower =
 //
 // With activations of 8 bits the weights are left without their scales: groups, if there are any,
 // are scaled in fp32 as their sums are added up. Eight weights take three instructions for s8,
-// seven for e4m3.
-template <class Types>
+// seven for e4m3. Group scales of the activations' own type are multiplied in:
+//
+//     s8      code * scale + (128 - 8 * scale) in all four quarters at once, each from 0 to 255, so
+//             that nothing is carried; then 128 less, by flipping the highest bit. Exact
+//     e4m3    the FMA of a constant bias, in f16 and exact, then rounded to e4m3
+// Shift: of shift.cuh.
+template <class Types, class Shift>
 class Dequantiser {
  public:
   // Of codes for a step of the MMA.
   static constexpr int kWords = step_words(info(Types::kA).bits, info(Types::kB).bits);
-  static constexpr GroupFormat kFormat = group_format(Types::kGroupScale, Types::kGroupZeropoint);
+  static constexpr GroupFormat kFormat =
+      group_format(Types::kA, Types::kGroupScale, Types::kGroupZeropoint);
+
+  // Whether a K block may have several groups: of 16-bit scales, if the layer decides so.
+  static constexpr bool kSplitsBlocks = kFormat.part_bytes > 0 && kFormat.half_groups == 0 &&
+                                        max_groups_per_block(info(Types::kA).bits) > 1;
 
   // Then scale() is for the caller to apply.
-  static constexpr bool kPromotes = promotes(Types::kA, kFormat);
+  static constexpr bool kPromotes = promotes(Types::kA, Types::kGroupScale);
 
   // A lane's part of the groups, from shared memory.
   __device__ __forceinline__ void load(uint32_t address) {
@@ -62,7 +73,8 @@ class Dequantiser {
 #pragma unroll
       for (int upper = 0; upper < 2; ++upper) {
         const uint32_t selector = 0x4040 + 0x0101 * (group % 2 * 2 + upper);
-        scale_[upper] = (ptx::byte_permute(part_[group / 2], selector) << kShift) + kOffset;
+        const uint32_t twice = ptx::byte_permute(part_[group / 2], selector);
+        scale_[upper] = Shift::template left<kShift>(twice) + kOffset;
       }
     }
   }
@@ -77,11 +89,13 @@ class Dequantiser {
   }
 
  private:
-  using A = Pair<Types::kA>;
+  // What weights are computed in.
+  using A = Pair<Types::kA == DataType::kE4M3 ? DataType::kF16 : Types::kA>;
   static constexpr Encoding kEncoding = encoding(Types::kA, Types::kB, Types::kGroupScale);
   static constexpr int kBias = info(Types::kB).bias;
   static constexpr uint32_t kOnes = 0x00010001u;
   static constexpr uint32_t kSigns = 0x80008000u;
+  static constexpr uint32_t kLoneExponent = kOnes * kEncoding.lone_exponent;
 
   template <int kUpper>
   static constexpr int kShift = kEncoding.code_shift + kUpper * kEncoding.upper_shift;
@@ -100,6 +114,12 @@ class Dequantiser {
       scale_[1] = __float_as_uint(Pair<Types::kGroupScale>::to_float(words[0] >> 16));
     } else if constexpr (kFormat.half_groups > 0) {
       for (int i = 0; i < kFormat.part_bytes / 4; ++i) part_[i] = words[i];
+    } else if constexpr (Types::kA == DataType::kS8) {
+      const int both = static_cast<int>(words[0]);
+      scale_[0] = both << 16 >> 16;
+      scale_[1] = both >> 16;
+      offset_[0] = 0x80808080 - scale_[0] * 0x08080808;
+      offset_[1] = 0x80808080 - scale_[1] * 0x08080808;
     } else {
       scale_[0] = ptx::byte_permute(words[0], 0x1010);
       scale_[1] = ptx::byte_permute(words[0], 0x3232);
@@ -109,13 +129,24 @@ class Dequantiser {
       } else if constexpr (kBias != 0) {
         // The bits of -bias * 2^-q times scale * 2^q: a power of two, so exact, unless all weights
         // of the group are subnormals anyway.
-        offset_[0] = A::multiply(scale_[0], kSigns | kOnes * kBias << kShift<0>);
-        offset_[1] = A::multiply(scale_[1], kSigns | kOnes * kBias << kShift<1>);
+        offset_[0] = A::multiply(scale_[0], kSigns | kLoneExponent | kOnes * kBias << kShift<0>);
+        offset_[1] = A::multiply(scale_[1], kSigns | kLoneExponent | kOnes * kBias << kShift<1>);
       }
     }
   }
 
-  // The bits of register kRegister out of its word.
+  // The word, rotated; of the bits outside of the mask any.
+  template <uint16_t kMask, int kRotation>
+  static __device__ __forceinline__ uint32_t rotated(uint32_t word) {
+    constexpr uint32_t kBits = kOnes * kMask;
+    if constexpr (kRotation > 0 && kBits >> kRotation << kRotation == kBits) {
+      return Shift::template left<kRotation>(word);
+    } else {
+      return __funnelshift_l(word, word, kRotation);
+    }
+  }
+
+  // The codes that field kRegister of the encoding takes out of a word.
   template <int kRegister>
   static __device__ __forceinline__ uint32_t lone_codes(uint32_t word) {
     constexpr BitField kFirst = kEncoding.fields[kRegister][0];
@@ -123,11 +154,13 @@ class Dequantiser {
     if constexpr (kFirst.mask == 0x00ff) {
       return ptx::byte_permute(word, kFirst.rotation == 0 ? 0x4240 : 0x4341);
     } else {
-      uint32_t bits = __funnelshift_l(word, word, kFirst.rotation) & kOnes * kFirst.mask;
-      if constexpr (kSecond.mask != 0) {
-        bits |= __funnelshift_l(word, word, kSecond.rotation) & kOnes * kSecond.mask;
+      const uint32_t first = rotated<kFirst.mask, kFirst.rotation>(word);
+      if constexpr (kLoneExponent != 0) {
+        return ptx::mask_and_set<kOnes * kFirst.mask, kLoneExponent>(first);
+      } else {
+        const uint32_t second = rotated<kSecond.mask, kSecond.rotation>(word);
+        return (first & kOnes * kFirst.mask) | (second & kOnes * kSecond.mask);
       }
-      return bits;
     }
   }
 
@@ -135,11 +168,16 @@ class Dequantiser {
   template <int kRegister>
   __device__ __forceinline__ uint32_t weights(uint32_t word) const {
     constexpr int kRow = kRegister % 2;
+    if constexpr (Types::kA == DataType::kE4M3 && kEncoding.scales_weights) {
+      return A::to_e4m3(A::fma(lone_codes<kRow>(word), scale_[kRow], offset_[kRow]),
+                        A::fma(lone_codes<kRow + 2>(word), scale_[kRow], offset_[kRow]));
+    }
     const uint32_t alone = lone_codes<kRegister>(word);
-    if constexpr (Types::kA == DataType::kE4M3) {
+    if constexpr (!kEncoding.scales_weights) {
+      if constexpr (Types::kA == DataType::kS8) return alone;
       return alone + ((alone & 0x80808080) >> 7);  // shift and addition are one instruction
     } else if constexpr (Types::kA == DataType::kS8) {
-      return alone;
+      return (alone * scale_[kRow] + offset_[kRow]) ^ 0x80808080;
     } else if constexpr (kFormat.has_zeros) {
       return A::fma(A::subtract(alone, zero_[kRow]), scale_[kRow], offset_[kRow]);
     } else if constexpr (kBias != 0) {

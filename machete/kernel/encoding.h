@@ -18,6 +18,13 @@
 //     e4m3   sign and magnitude, in the lowest bits, where numbers are spaced evenly: weight *
 //     2^-9.
 //            Magnitudes of negative codes are stored less one, and so fit into three bits.
+//
+// Group scales of the activations' own 8 bits are multiplied into the weights nevertheless:
+//
+//     s8     the code in the lower four bits of a quarter; all four times the scale are one integer
+//            multiplication
+//     e4m3   the code in the middle of the mantissa of an f16 from 1024 to 2048, whose exponent is
+//            put there on the way; weight * scale is exact in f16 and then rounded to e4m3
 #pragma once
 
 #include <cstdint>
@@ -56,10 +63,21 @@ struct SmallScale {
   int exponent_offset;  // added to the exponent's bits
 };
 
+// Whether group scales are multiplied into the weights, not applied to sums.
+constexpr bool scales_weights(DataType a, DataType group_scale) {
+  return info(a).bits == 16 || group_scale == a;
+}
+
 struct Encoding {
-  Float16 type;  // of scales of 16 bits and, if they have 16 bits, of dequantised weights
+  // Of scales of 16 bits and of dequantised weights; if these have 8 bits, of what is rounded to
+  // them.
+  Float16 type;
+  bool scales_weights;
+  int lone_bits;           // that a code is alone in: a half or a quarter of a register
+  uint32_t lone_exponent;  // the bits that are put above a code
   // The two parts at most of each register, out of the word that it is in; which of a word's
-  // registers these are. Even registers are rows r of a slice, odd ones rows r + 8.
+  // registers these are. Even registers are rows r of a slice, odd ones rows r + 8. A register of
+  // four weights that take a half each first has two: 0 and 2, or 1 and 3.
   BitField fields[4][2];
   int code_shift;   // integers: where the lowest bit of a code lies, in rows r,
   int upper_shift;  // and how much further up in rows r + 8
@@ -77,11 +95,33 @@ struct Encoding {
 // The fields of e4m3 and e2m1 were found by search: no others take fewer instructions.
 constexpr Encoding encoding(DataType a, DataType b, DataType group_scale) {
   Encoding e = {};
-  if (info(a).bits == 8) {
+  e.scales_weights = scales_weights(a, group_scale);
+  e.lone_bits = info(a).bits;
+  if (!e.scales_weights) {
     e.type = float16(group_scale);
     e.exponent = a == DataType::kS8 ? -4 : 9;
     for (int p = 0; p < 4; ++p) {
       e.fields[p][0] = {static_cast<uint16_t>(a == DataType::kS8 ? 0xf0f0 : 0x8787), p % 2 * 4};
+    }
+    return e;
+  }
+  if (a == DataType::kS8) {
+    for (int p = 0; p < 4; ++p) e.fields[p][0] = {0x0f0f, p % 2 * 28};
+    return e;
+  }
+  if (a == DataType::kE4M3) {
+    e.type = float16(DataType::kF16);
+    e.lone_bits = 16;
+    e.lone_exponent = 0x6400;  // 2^10
+    // The constant that is subtracted, (1024 + 8 * 2^shift) * scale, has then at most ten
+    // significant bits: it is exact.
+    e.code_shift = 2;
+    e.upper_shift = 4;
+    e.exponent = -e.code_shift;
+    e.largest_scale_exponent = 5;  // 8 * 30 is below 448
+    for (int p = 0; p < 4; ++p) {
+      const int shift = e.code_shift + (p % 2) * e.upper_shift;
+      e.fields[p][0] = {static_cast<uint16_t>(0xf << shift), p < 2 ? 0 : 24};
     }
     return e;
   }
@@ -144,8 +184,11 @@ constexpr Encoding encoding(DataType a, DataType b, DataType group_scale) {
 // The bits of a code that is alone in its half, or its quarter, of a register.
 MACHETE_HOST_DEVICE constexpr uint32_t lone_code(const Encoding& e, DataType a, DataType b,
                                                  uint32_t code, bool upper_row) {
-  if (a == DataType::kS8) return (code ^ 8) << 4;
-  if (a == DataType::kE4M3) return code >= 8 ? code - 8 : 0x80 | (7 - code);
+  if (e.lone_bits == 8) {
+    if (e.scales_weights) return code;
+    if (a == DataType::kS8) return (code ^ 8) << 4;
+    return code >= 8 ? code - 8 : 0x80 | (7 - code);
+  }
   switch (b) {
     case DataType::kE4M3:
       return (code & 0x80) << 8 | (code & 0x7f) << (e.type.mantissa_bits - 3);

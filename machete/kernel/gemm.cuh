@@ -4,6 +4,7 @@
 
 #include "machete/kernel/params.h"
 #include "machete/kernel/shape.cuh"
+#include "machete/kernel/shift.cuh"
 
 // For the host the kernel's signature is enough, and to parse CUTLASS's header of all wgmma
 // instructions costs each of nvcc's passes a second.

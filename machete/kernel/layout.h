@@ -66,6 +66,9 @@ struct RowEntry {
 //                     row r + 8}, 8 bits each
 //     none            no part; the features' factors have all scales
 //
+// Scales of the activations' own 8 bits are stored in 16: those of e4m3 as f16, those of s8 as
+// integers.
+//
 // A zero point has its integer part in its upper byte and 1/256ths in its lower one.
 struct GroupFormat {
   bool has_zeros;
@@ -73,17 +76,18 @@ struct GroupFormat {
   int part_bytes;   // that a lane reads
 };
 
-constexpr GroupFormat group_format(DataType scale, DataType zeropoint) {
+constexpr GroupFormat group_format(DataType a, DataType scale, DataType zeropoint) {
+  if (scale == DataType::kVoid) return {false, 0, 0};
+  if (info(a).bits == 8) return {false, 0, 4};
   if (scale == DataType::kUE8M0) return {false, 2, 4};
   if (scale == DataType::kE4M3) return {false, 4, 8};
-  if (scale == DataType::kVoid) return {false, 0, 0};
   const bool has_zeros = zeropoint != DataType::kVoid;
   return {has_zeros, 0, has_zeros ? 8 : 4};
 }
 
 // Whether the sums of each group are scaled apart, before they are added to those of the tile.
-constexpr bool promotes(DataType a, const GroupFormat& format) {
-  return info(a).bits == 8 && format.part_bytes > 0;
+constexpr bool promotes(DataType a, DataType group_scale) {
+  return group_scale != DataType::kVoid && !scales_weights(a, group_scale);
 }
 
 // Of 16-bit scales: group size 32 and up, with activations of 8 bits 128 and up.
@@ -120,7 +124,7 @@ MACHETE_HOST_DEVICE constexpr int part_bytes_per_slice(const GroupFormat& format
 
 constexpr PackedLayout packed_layout(const TypeSet& types, int64_t n, int64_t k,
                                      int64_t group_size) {
-  const GroupFormat format = group_format(types.b_group_scale, types.b_group_zeropoint);
+  const GroupFormat format = group_format(types.a, types.b_group_scale, types.b_group_zeropoint);
   PackedLayout layout = {};
   layout.n_blocks = static_cast<int>(ceil_div(n, kPanelBlocks * kBlockN)) * kPanelBlocks;
   layout.k_blocks = static_cast<int>(ceil_div(k, kBlockK));

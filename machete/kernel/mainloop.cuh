@@ -171,7 +171,7 @@ class Consumer {
   }
 
  private:
-  using Dequantise = Dequantiser<Types>;
+  using Dequantise = Dequantiser<Types, MultiplyingShift>;
   using Mma = typename Schedule::Mma;
   static constexpr GroupFormat kFormat = Dequantise::kFormat;
   static constexpr int kWords = Dequantise::kWords;
@@ -210,7 +210,7 @@ class Consumer {
         UnitFragment& fragment = fragments[u % kSets];
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          if (kHasGroups && kFormat.half_groups == 0 && j == 2 && groups_per_block_ > 2) {
+          if (Dequantise::kSplitsBlocks && j == 2 && groups_per_block_ > 2) {
             dequantise[b].load(groups(b, 2 * half + 1));
           }
           dequantise[b].select(j);
@@ -285,10 +285,12 @@ class Consumer {
 
   // The low word of the descriptor of a stage's activations. MMAs take descriptors from uniform
   // registers, and copy one there for each unless the compiler knows it to be the same in all
-  // lanes. With activations of 16 bits it finds that out by itself.
+  // lanes. With 16-bit activations it finds that out by itself where weights are integers, or where
+  // CTAs share the activations; a shuffle would only cost instructions there.
   __device__ __forceinline__ uint32_t stage_activations() const {
+    constexpr bool kIntegers = Types::kB != DataType::kE4M3 && Types::kB != DataType::kE2M1;
     const uint32_t low = descriptor_low(activations_ + at_.stage * Shape::kActivationBytes);
-    if constexpr (Shape::kBoxK < kBlockK) {
+    if constexpr (Shape::kBoxK < kBlockK && (kIntegers || Shape::kClusterN > 1)) {
       return low;
     } else {
       return __shfl_sync(0xffffffff, low, 0);
@@ -301,12 +303,16 @@ class Consumer {
            part * part_bytes_per_slice(kFormat);
   }
 
-  // The groups of the second 64 input features of all blocks, where they are others.
+  // The groups of the second units of all blocks along N, where they are others: those of the
+  // second 64 input features, or of the next block along K.
   __device__ __forceinline__ void load_second_half(Dequantise (&dequantise)[kBlocks]) const {
-    if (!kHasGroups || (kFormat.half_groups == 0 && groups_per_block_ == 1)) return;
-    const int part = kFormat.half_groups > 0 ? 1 : groups_per_block_ / 2;
+    if (Dequantise::kSplitsBlocks && groups_per_block_ == 1) return;
+    const int part = kFormat.half_groups > 0     ? 1
+                     : Dequantise::kSplitsBlocks ? groups_per_block_ / 2
+                                                 : 0;
+    const uint32_t further = Shape::kBoxK < kBlockK ? 0 : half_bytes();
 #pragma unroll
-    for (int b = 0; b < kBlocks; ++b) dequantise[b].load(groups(b, part));
+    for (int b = 0; b < kBlocks; ++b) dequantise[b].load(groups(b, part) + further);
   }
 
   // From the codes of a stage's first units to those of the second: in the same block, or in the
@@ -333,8 +339,6 @@ class Consumer {
       for (int i = 0; i < Shape::kAccumulators; ++i) function(sums[b][i], b, i);
     }
   }
-
-  static constexpr bool kHasGroups = kFormat.part_bytes > 0;
 
   const Pipeline<Shape> pipeline_;
   const int lane_;

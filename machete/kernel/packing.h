@@ -21,6 +21,7 @@ struct PackingSource {
   GroupFormat format;
   int a_bits;
   int code_bits;
+  int scale_bits;         // of a group
   uint32_t padding_code;  // the code of weight zero, where there are no zero points
   int64_t n;
   int64_t k;
@@ -36,9 +37,10 @@ inline PackingSource packing_source(const ProblemDesc& desc, const Weights& weig
           weights.tensor_scale,
           types,
           encoding(types.a, types.b, types.b_group_scale),
-          group_format(types.b_group_scale, types.b_group_zeropoint),
+          group_format(types.a, types.b_group_scale, types.b_group_zeropoint),
           info(types.a).bits,
           info(types.b).bits,
+          info(types.b_group_scale).bits,
           static_cast<uint32_t>(info(types.b).bias),
           desc.n,
           desc.k,
@@ -113,21 +115,42 @@ MACHETE_HOST_DEVICE uint16_t times_power_of_two(uint16_t bits, int power, const 
   return sign | static_cast<uint16_t>(shift > type.mantissa_bits ? 0 : mantissa >> shift);
 }
 
-// The bits of a 16-bit group scale; 1 where there are none.
+// A group scale of 8 bits.
+MACHETE_HOST_DEVICE uint8_t scale_byte_at(const PackingSource& source, int64_t group, int64_t n) {
+  return static_cast<const uint8_t*>(source.scales)[group * source.n + n];
+}
+MACHETE_HOST_DEVICE SmallFloat small_scale_at(const PackingSource& source, int64_t group,
+                                              int64_t n) {
+  return small_float(source.types.b_group_scale, scale_byte_at(source, group, n));
+}
+
+// A number of e4m3 that is none of NaN, as a 16-bit float.
+MACHETE_HOST_DEVICE uint16_t widened(const SmallFloat& x, const Float16& type) {
+  if (x.exponent == kNoExponent) return 0;
+  return static_cast<uint16_t>(x.negative << 15 |
+                               (x.exponent + type.exponent_bias) << type.mantissa_bits |
+                               x.fraction << (type.mantissa_bits - 3));
+}
+
+// The bits of a group scale as 16-bit float; 1 where there are none.
 MACHETE_HOST_DEVICE uint16_t scale_at(const PackingSource& source, int64_t group, int64_t n) {
+  const Float16& type = source.encoded.type;
   if (source.scales == nullptr) {
-    return static_cast<uint16_t>(source.encoded.type.exponent_bias
-                                 << source.encoded.type.mantissa_bits);
+    return static_cast<uint16_t>(type.exponent_bias << type.mantissa_bits);
+  }
+  if (source.types.b_group_scale == DataType::kE4M3) {
+    return widened(small_scale_at(source, group, n), type);
   }
   return static_cast<const uint16_t*>(source.scales)[group * source.n + n];
 }
 
-// A group scale of 8 bits.
-MACHETE_HOST_DEVICE SmallFloat small_scale_at(const PackingSource& source, int64_t group,
-                                              int64_t n) {
-  return small_float(source.types.b_group_scale,
-                     static_cast<const uint8_t*>(source.scales)[group * source.n + n]);
+// A group scale of s8.
+MACHETE_HOST_DEVICE int integer_scale_at(const PackingSource& source, int64_t group, int64_t n) {
+  return static_cast<int8_t>(scale_byte_at(source, group, n));
 }
+
+// Whether (code - 8) * scale has 8 bits for all codes of 4 bits.
+MACHETE_HOST_DEVICE bool is_integer_scale(int scale) { return scale >= -15 && scale <= 16; }
 
 constexpr uint32_t kBadZero = 0xffffffff;
 
@@ -153,7 +176,7 @@ MACHETE_HOST_DEVICE uint32_t zero_at(const PackingSource& source, int64_t group,
 // e such that the scales of feature n, divided by 2^e, stay below the encoding's limit.
 MACHETE_HOST_DEVICE int row_exponent(const PackingSource& source, int64_t n) {
   int largest = kNoExponent;
-  if (n < source.n && source.a_bits == 16) {
+  if (n < source.n && source.encoded.scales_weights && source.types.a != DataType::kS8) {
     for (int64_t group = 0; group * source.group_size < source.k; ++group) {
       const int exponent = source.format.half_groups > 0
                                ? small_scale_at(source, group, n).exponent
@@ -195,7 +218,8 @@ MACHETE_HOST_DEVICE int exponent_of_entry(const RowEntry& entry) {
 }
 
 // Whether feature n has a weight that is no number, so that its outputs are none either, whatever
-// the activations: a NaN among its codes or 8-bit scales, or a zero point outside of the codes.
+// the activations: a NaN among its codes or 8-bit scales, a scale of s8 that its weights are too
+// large with, or a zero point outside of the codes.
 MACHETE_HOST_DEVICE bool has_nan(const PackingSource& source, int64_t n) {
   if (source.types.b == DataType::kE4M3) {
     for (int64_t k = 0; k < source.k; ++k) {
@@ -203,7 +227,11 @@ MACHETE_HOST_DEVICE bool has_nan(const PackingSource& source, int64_t n) {
     }
   }
   for (int64_t group = 0; group * source.group_size < source.k; ++group) {
-    if (source.format.half_groups > 0 && small_scale_at(source, group, n).is_nan) return true;
+    if (source.types.b_group_scale == DataType::kS8) {
+      if (!is_integer_scale(integer_scale_at(source, group, n))) return true;
+    } else if (source.scale_bits == 8 && small_scale_at(source, group, n).is_nan) {
+      return true;
+    }
     if (source.format.has_zeros && zero_at(source, group, n) == kBadZero) return true;
   }
   return false;
@@ -212,8 +240,8 @@ MACHETE_HOST_DEVICE bool has_nan(const PackingSource& source, int64_t n) {
 // The entry as the kernels want it, once all blocks are packed.
 MACHETE_HOST_DEVICE void finish_row(const PackingSource& source, int64_t n, RowEntry* entry) {
   if (n >= source.n) return;
-  // Weights of 8 bits are multiplied without the power of two that they are short of.
-  if (source.a_bits == 8) {
+  // Weights without scales are multiplied without the power of two that they are short of, too.
+  if (!source.encoded.scales_weights) {
     entry->factor *= float_of_bits(static_cast<uint32_t>(source.encoded.exponent + 127) << 23);
   }
   if (source.channel_scales != nullptr) entry->factor *= source.channel_scales[n];
@@ -251,20 +279,23 @@ MACHETE_HOST_DEVICE uint32_t code_at(const PackingSource& source, const RowEntry
 // Word `word` of a slice's codes.
 MACHETE_HOST_DEVICE uint32_t codes_word(const PackingSource& source, const RowEntry* rows,
                                         int64_t n_block, int64_t k_block, int slice, int word) {
-  const int codes = register_codes(source.a_bits);
+  const Encoding& encoded = source.encoded;
   const int registers = 4 / step_words(source.a_bits, source.code_bits);
+  const int lone_codes = 32 / encoded.lone_bits;
   uint32_t packed = 0;
   for (int p = 0; p < registers; ++p) {
     const CodePosition at = code_position(source.a_bits, source.code_bits, slice, word, p);
     const int64_t n = n_block * kBlockN + at.row;
     const int64_t k = k_block * kBlockK + at.k;
-    uint32_t bits = 0;
-    for (int i = 0; i < codes; ++i) {
-      bits |= lone_code(source.encoded, source.types.a, source.types.b,
-                        code_at(source, rows, n, k + i), p % 2 != 0)
-              << (source.a_bits * i);
+    for (int first = 0; first < register_codes(source.a_bits); first += lone_codes) {
+      uint32_t bits = 0;
+      for (int i = 0; i < lone_codes; ++i) {
+        bits |= lone_code(encoded, source.types.a, source.types.b,
+                          code_at(source, rows, n, k + first + i), p % 2 != 0)
+                << (encoded.lone_bits * i);
+      }
+      packed |= scatter(encoded.fields[p + first], bits);
     }
-    packed |= scatter(source.encoded.fields[p], bits);
   }
   return packed;
 }
@@ -293,9 +324,11 @@ MACHETE_HOST_DEVICE uint32_t groups_word(const PackingSource& source, const Pack
       uint32_t bits;
       if (format.half_groups > 0) {
         bits = small_scale_bits(source, small_scale_at(source, group, n), rows[n]);
+      } else if (source.types.b_group_scale == DataType::kS8) {
+        bits = integer_scale_at(source, group, n) & 0xffff;
       } else if (within == 0) {
         bits = scale_at(source, group, n);
-        if (source.a_bits == 16) {
+        if (source.encoded.scales_weights) {
           const int power = source.encoded.code_exponent(high != 0) - exponent_of_entry(rows[n]);
           bits = times_power_of_two(static_cast<uint16_t>(bits), power, source.encoded.type);
         }

@@ -61,6 +61,19 @@ struct Pair<DataType::kF16> {
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(d) : "f"(high), "f"(low));
     return d;
   }
+  // Two pairs, rounded to four e4m3.
+  MACHETE_DEVICE uint32_t to_e4m3(uint32_t low, uint32_t high) {
+    uint32_t d;
+    asm("{\n"
+        ".reg .b16 low, high;\n"
+        "cvt.rn.satfinite.e4m3x2.f16x2 low, %1;\n"
+        "cvt.rn.satfinite.e4m3x2.f16x2 high, %2;\n"
+        "mov.b32 %0, {low, high};\n"
+        "}"
+        : "=r"(d)
+        : "r"(low), "r"(high));
+    return d;
+  }
 };
 
 // The same number as fp32.

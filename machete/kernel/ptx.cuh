@@ -344,6 +344,15 @@ struct Mma<DataType::kS8> {
 
 MACHETE_DEVICE float as_float(uint32_t bits) { return __uint_as_float(bits); }
 
+// (v & mask) | bits. As one instruction: left to itself, the compiler takes two where both are
+// constants.
+template <uint32_t kMask, uint32_t kBits>
+MACHETE_DEVICE uint32_t mask_and_set(uint32_t v) {
+  uint32_t result;
+  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(result) : "r"(v), "n"(kMask), "n"(kBits));
+  return result;
+}
+
 // Nibbles of the selector choose bytes: 0 to 3 are those of v, 4 is zero.
 MACHETE_DEVICE uint32_t byte_permute(uint32_t v, uint32_t selector) {
   return __byte_perm(v, 0, selector);

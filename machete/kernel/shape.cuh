@@ -35,8 +35,9 @@ struct KernelShape {
   static constexpr int kWriters = kSlicedK ? 1 : kConsumers;
   // The sums of one group, if groups are scaled apart, of one part of the tile's tokens after the
   // other: the widest tile has no registers for those of all tokens.
-  static constexpr GroupFormat kFormat = group_format(Types::kGroupScale, Types::kGroupZeropoint);
-  static constexpr bool kPromotes = promotes(Types::kA, kFormat);
+  static constexpr GroupFormat kFormat =
+      group_format(Types::kA, Types::kGroupScale, Types::kGroupZeropoint);
+  static constexpr bool kPromotes = promotes(Types::kA, Types::kGroupScale);
   static constexpr int kParts = kPromotes && kTileM > 192 ? 2 : 1;
   static constexpr int kPartSums = kPromotes ? kAccumulators / kParts : 0;
   // 65536 registers over the CTA's threads; found by spilling less than the neighbouring splits.

@@ -47,7 +47,7 @@ class WarpMultiplier {
 
  private:
   static constexpr int kCodesBytes = code_bytes_per_slice(info(Types::kB).bits);
-  using Dequantise = Dequantiser<Types>;
+  using Dequantise = Dequantiser<Types, PlainShift>;
   static constexpr GroupFormat kFormat = Dequantise::kFormat;
   static constexpr int kWords = Dequantise::kWords;
   static constexpr int kParts = info(Types::kA).bits / 8;  // of a K block

@@ -36,17 +36,17 @@ class WarpgroupMultiplier {
       Fragments<uint32_t> sums = {};
       multiply_units<true>(ring, end, locate, sums);
       for_each_sum(sums, [&](uint32_t sum, int i, int j) { accumulators[i][j] = to_float(sum); });
-    } else if (kFormat.half_groups > 0 || groups_per_block_ == 1) {
+    } else if (!Dequantise::kSplitsBlocks || groups_per_block_ == 1) {
       multiply_units<true>(ring, end, locate, accumulators);
     } else {
-      multiply_units<false>(ring, end, locate, accumulators);
+      multiply_units<!Dequantise::kSplitsBlocks>(ring, end, locate, accumulators);
     }
   }
 
  private:
   using Mma = typename Schedule::Mma;
   using ScaleOut = cute::SM90::GMMA::ScaleOut;
-  using Dequantise = Dequantiser<Types>;
+  using Dequantise = Dequantiser<Types, MultiplyingShift>;
   static constexpr GroupFormat kFormat = Dequantise::kFormat;
   static constexpr int kWords = Dequantise::kWords;
   static constexpr int kCodesBytes = code_bytes_per_slice(info(Types::kB).bits);

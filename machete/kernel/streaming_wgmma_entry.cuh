@@ -1,6 +1,7 @@
 // The row of the dispatch table of a streaming kernel whose warpgroups multiply by wgmma.
 #pragma once
 
+#include "machete/kernel/shift.cuh"
 #include "machete/kernel/streaming_entry.cuh"
 
 // CUTLASS's header of all wgmma instructions costs each of nvcc's passes a second.

@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kMaxTokens = INT32_MAX - 1024;  // tensor maps count in 32 bits; a tile of margin
 // The K steps of a wave of tiles are counted in 32 bits too.
 constexpr int64_t kMaxFeatures = int64_t{1} << 28;
-// Sums of products of 8-bit integers, the weights' times 16, fit into 32 bits.
+// Sums of products of 8-bit integers, the weights' times 16 or a scale, fit into 32 bits.
 constexpr int64_t kMaxFeaturesS8 = (int64_t{1} << 31) / (128 * 128) - 16;
 constexpr int64_t kMaxWeights = int64_t{1}
                                 << 42;  // blocks of 64 x 128, padding included, fit an int
@@ -86,10 +86,10 @@ Status check_types(const TypeSet& t) {
                          DataType::kE4M3, DataType::kE2M1}),
        narrow ? "u4b8" : "u4b8, u4, u8b128, u8, e4m3, e2m1"},
       {"b_group_scale", t.b_group_scale,
-       narrow   ? is(t.b_group_scale, {DataType::kVoid, DataType::kBF16, DataType::kF16})
+       narrow   ? is(t.b_group_scale, {DataType::kVoid, DataType::kBF16, DataType::kF16, t.a})
        : float4 ? is(t.b_group_scale, {DataType::kUE8M0, DataType::kE4M3})
                 : t.b_group_scale == t.a,
-       narrow   ? "void, bf16, f16"
+       narrow   ? "void, bf16, f16, the type of a"
        : float4 ? "ue8m0, e4m3"
                 : "the type of a"},
       {"b_group_zeropoint", t.b_group_zeropoint,

@@ -24,6 +24,10 @@ constexpr int kBytesInFlight = 64 * 1024;
 constexpr int kLongBytesInFlight = 72 * 1024;
 constexpr int kLongBlocks = 64;  // along K, of a CTA
 constexpr int kMaxWarpsK = 4;
+// K blocks of a CTA from which on four warpgroups along K gain nothing over two; and the stages
+// that each must have.
+constexpr int kManyBlocks = 32;
+constexpr int kFewestTurns = 4;
 
 // The time of a K step, which depends on how many clusters share the stream of weights.
 struct StepTime {
@@ -107,18 +111,22 @@ StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_
   const StreamingWarps warps = streaming_warps(kernel.schedule);
   tiles.warps_n =
       static_cast<int>(ceil_div(tiles.pass_slices, warps.slices * warps.team)) * warps.team;
+  const auto fits = [&] {
+    return streaming_memory(kernel.schedule, kernel.tile_m, kernel.a_bits, slice_bytes, tiles)
+               .total <= kMaxStreamingBytes;
+  };
   // A power of two: with mma.sync three cost up to 1 % more than two, and seven warps along N are
   // enough alone. With wgmma a second warpgroup along K gains 4 to 8 % beside a single one along N
-  // and costs 3 to 6 % beside two.
+  // and costs 3 to 6 % beside two. Four gain another 3 to 8 % where K is short.
   tiles.warps_k = kMaxWarpsK;
-  while (tiles.warps_k > 1 && tiles.warps_n * tiles.warps_k > warps.enough) tiles.warps_k /= 2;
+  tiles.stages = kFewestTurns * tiles.warps_k;
+  const bool alone = tiles.warps_n == warps.team && k_blocks / 2 < kManyBlocks && fits();
+  const int enough = alone ? warps.consumers : warps.enough;
+  while (tiles.warps_k > 1 && tiles.warps_n * tiles.warps_k > enough) tiles.warps_k /= 2;
   const int turn_bytes = tiles.warps_n * warps.slices * slice_bytes * tiles.warps_k;
   const int in_flight = k_blocks / 2 < kLongBlocks ? kBytesInFlight : kLongBytesInFlight;
   tiles.stages = std::max(warps.turns, in_flight / turn_bytes) * tiles.warps_k;
-  while (streaming_memory(kernel.schedule, kernel.tile_m, kernel.a_bits, slice_bytes, tiles).total >
-         kMaxStreamingBytes) {
-    tiles.stages -= tiles.warps_k;
-  }
+  while (!fits()) tiles.stages -= tiles.warps_k;
   return tiles;
 }
 

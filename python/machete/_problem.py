@@ -48,7 +48,8 @@ class ProblemDesc:
         group_size: Input features that share a scale: k itself, which is one scale for each output
             feature, or a divisor of k that is a multiple of 32; of 16 where the groups' scales are
             e4m3, of 128 where a has 8 bits.
-        b_group_scale: Type of the groups' scales; None is the type of a, if that has 16 bits.
+        b_group_scale: Type of the groups' scales; None is the type of a. Where that has 8 bits,
+            scales of it are multiplied into the weights, others are applied to the groups' sums.
         b_group_zeropoint: Type of the groups' zero points: that of a, for codes u4 and u8.
         b_channel_scale: Type of the output features' scales: "f32", where there are any.
         a_token_scale: Type of the tokens' scales: "f32", where there are any.

@@ -23,7 +23,10 @@ class Weights:
         codes: [n, k] row-major, of type `b`. With 4 bits: uint8 [n, k / 2], two codes a byte, the
             lower half first.
         group_scales: [k / group_size, n] row-major, of type `b_group_scale`; those of 16 bits below
-            2^113 in magnitude. None is ones, where there is one group and scales have 16 bits.
+            2^113 in magnitude. None is ones, where there is one group and scales have 16 bits. With
+            activations and scales of e4m3, weights times scales are rounded to e4m3, so to four
+            significant bits. Of s8, they are exact, and scales from -15 to 16 are allowed: a
+            feature with another one has NaN in all its outputs.
         group_zeropoints: [k / group_size, n] row-major, of type `b_group_zeropoint`, if that is not
             void. In units of a code, from 0 to less than 2^bits; rounded to 1/256.
         channel_scales: float32 [n]; None is ones.

@@ -39,9 +39,11 @@ def _with_schedule(original: ScheduleConfig = COOPERATIVE, **changes: Any) -> Im
 
 
 def _with_scaled_groups(family: ImplConfig) -> ImplConfig:
-    types = dataclasses.replace(
-        default_types(DataType.e4m3, DataType.u4b8), b_group_scale=DataType.bf16
-    )
+    return _with_narrow_types(family, DataType.e4m3, DataType.bf16)
+
+
+def _with_narrow_types(family: ImplConfig, a: DataType, group_scale: DataType) -> ImplConfig:
+    types = dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale)
     return dataclasses.replace(family, types=types)
 
 
@@ -94,6 +96,14 @@ _TYPE_MISTAKES: list[tuple[dict[str, Any], str]] = [
     (
         {"a": DataType.s8},
         "types: accumulator = f32; allowed with a = s8, b = u4b8: s32",
+    ),
+    (
+        {"a": DataType.e4m3, "b_group_scale": DataType.s8},
+        "types: b_group_scale = s8; allowed with a = e4m3, b = u4b8: bf16, f16, e4m3, void",
+    ),
+    (
+        {"a": DataType.s8, "b_group_scale": DataType.e4m3},
+        "types: b_group_scale = e4m3; allowed with a = s8, b = u4b8: bf16, f16, s8, void",
     ),
     (
         {"a": DataType.e4m3, "out": DataType.e4m3},
@@ -405,6 +415,12 @@ class ConstraintsTest(unittest.TestCase):
             with self.subTest(tile):
                 family = _with_schedule(tile_shape_mn=tile)
                 self.assertEqual(_refusal([_with_scaled_groups(family)]), "accepted")
+        for a in (DataType.e4m3, DataType.s8):
+            for tile in ((128, 256), (256, 128)):
+                with self.subTest(a=a, tile=tile):
+                    family = _with_schedule(tile_shape_mn=tile)
+                    family = _with_narrow_types(family, a, a)
+                    self.assertEqual(_refusal([family]), "accepted")
         for tile in ((32, 8), (224, 8), (224, 16)):
             with self.subTest(tile):
                 family = _with_schedule(STREAMING, tile_shape_mn=tile)

@@ -69,6 +69,7 @@ class NamesTest(unittest.TestCase):
             ({"b": DataType.e2m1, "b_group_scale": DataType.ue8m0}, "bf16_e2m1"),
             ({"b": DataType.e2m1, "b_group_scale": DataType.e4m3}, "bf16_e2m1_gse4m3"),
             ({"a": DataType.e4m3}, "e4m3_u4b8"),
+            ({"a": DataType.e4m3, "b_group_scale": DataType.e4m3}, "e4m3_u4b8_gs"),
             ({"a": DataType.e4m3, "b_group_scale": void}, "e4m3_u4b8_gsvoid"),
             ({"a": DataType.s8, "accumulator": DataType.s32}, "s8_u4b8"),
             ({"a": DataType.s8}, "s8_u4b8_accf32"),

@@ -1,6 +1,7 @@
 // Every code with every scale that packing can store, in every place of a fragment: the weight is
 // the exact product, rounded once; of e2m1 it is the product, but for subnormals. With activations
-// of 8 bits it is the code's weight times a power of two.
+// of 8 bits it is the code's weight times a power of two or, with scales of their type, the
+// product, which is exact in s8 and rounded once to e4m3.
 #include "tests/gpu/dequantise.h"
 
 #include <gtest/gtest.h>
@@ -180,7 +181,7 @@ class SmallScalesTest : public DequantiseTest {};
 
 // Scales of 8 bits: all that packing stores, for each of the groups that a part holds.
 TEST_P(SmallScalesTest, AreExact) {
-  const GroupFormat format = group_format(types_.b_group_scale, types_.b_group_zeropoint);
+  const GroupFormat format = group_format(types_.a, types_.b_group_scale, types_.b_group_zeropoint);
   const SmallScale& small = encoded_.small_scale;
   const auto byte_of = [&](int i, int group, bool upper) {
     return ((upper ? 255 - i : i) + 37 * group) & 255;
@@ -225,29 +226,106 @@ TEST_P(SmallScalesTest, AreExact) {
   EXPECT_GE(scales, 4 * codes_ * kWeights * (small.mantissa_bits == 0 ? 30 : 18 * 8));
 }
 
-class NarrowActivationsTest : public DequantiseTest {};
+// Four weights a register. A code is once in each of the sixteen places, place p of register p / 4.
+class NarrowActivationsTest : public DequantiseTest {
+ protected:
+  static constexpr int kPlaces = 16;
 
-// Four weights a register. A code is once in each of the sixteen places.
-TEST_P(NarrowActivationsTest, AreExact) {
-  const auto at = [](int p, int i) { return 4 * p + i; };
-  for (int first = 0; first < codes_; ++first) {
+  double code(int first, int place) const {
+    return value_of_code(types_.b, (first + place) % codes_);
+  }
+
+  std::vector<uint32_t> packed_narrow_codes(int first) const {
+    const int together = 32 / encoded_.lone_bits;
     std::vector<uint32_t> words(step_words(8, 4));
     for (int p = 0; p < 4; ++p) {
-      uint32_t bits = 0;
-      for (int i = 0; i < 4; ++i) {
-        const uint32_t code = (first + at(p, i)) % codes_;
-        bits |= lone_code(encoded_, types_.a, types_.b, code, p % 2 != 0) << 8 * i;
+      for (int part = 0; part < 4; part += together) {
+        uint32_t bits = 0;
+        for (int i = 0; i < together; ++i) {
+          const uint32_t code = (first + 4 * p + part + i) % codes_;
+          bits |= lone_code(encoded_, types_.a, types_.b, code, p % 2 != 0)
+                  << encoded_.lone_bits * i;
+        }
+        words[p / 2] |= scatter(encoded_.fields[p % 2 + part], bits);
       }
-      words[p / 2] |= scatter(encoded_.fields[p], bits);
     }
-    const std::vector<uint32_t> fragment = dequantise(types_, words, {0}, 0);
-    for (int p = 0; p < 4; ++p) {
-      for (int i = 0; i < 4; ++i) {
-        const int byte = static_cast<int>(fragment[p] >> 8 * i & 0xff);
-        const double stored = types_.a == DataType::kS8 ? static_cast<int8_t>(byte)
-                                                        : value_of_code(DataType::kE4M3, byte);
-        const double code = value_of_code(types_.b, (first + at(p, i)) % codes_);
-        ASSERT_EQ(std::ldexp(stored, encoded_.exponent), code) << "place " << at(p, i);
+    return words;
+  }
+
+  // The weight in a place of the i-th fragment.
+  double weight(const std::vector<uint32_t>& fragments, size_t i, int place) const {
+    const int byte = static_cast<int>(fragments[4 * i + place / 4] >> 8 * (place % 4) & 0xff);
+    return types_.a == DataType::kS8 ? static_cast<int8_t>(byte)
+                                     : value_of_code(DataType::kE4M3, byte);
+  }
+};
+
+TEST_P(NarrowActivationsTest, AreExact) {
+  for (int first = 0; first < codes_; ++first) {
+    const std::vector<uint32_t> fragment = dequantise(types_, packed_narrow_codes(first), {0}, 0);
+    for (int place = 0; place < kPlaces; ++place) {
+      ASSERT_EQ(std::ldexp(weight(fragment, 0, place), encoded_.exponent), code(first, place))
+          << "place " << place;
+    }
+  }
+}
+
+class NarrowScalesTest : public NarrowActivationsTest {
+ protected:
+  // All that packing may store, as they were before.
+  std::vector<double> scales() const {
+    std::vector<double> made;
+    if (types_.a == DataType::kS8) {
+      for (int scale = -128; scale < 128; ++scale) {
+        if (is_integer_scale(scale)) made.push_back(scale);
+      }
+      return made;
+    }
+    for (int exponent = -12; exponent < encoded_.largest_scale_exponent; ++exponent) {
+      for (int eighths = 8; eighths < 16; ++eighths) {
+        const double scale = std::ldexp(eighths, exponent - 3);
+        made.insert(made.end(), {scale, -scale});
+      }
+    }
+    return made;
+  }
+
+  // As row r's or row r + 8's is stored.
+  uint32_t stored(double scale, bool upper) const {
+    if (types_.a == DataType::kS8) return static_cast<uint16_t>(static_cast<int>(scale));
+    int exponent;
+    const double fraction =
+        std::abs(std::frexp(std::ldexp(scale, encoded_.code_exponent(upper)), &exponent));
+    const int hidden = 1 << encoded_.type.mantissa_bits;
+    const int field = exponent - 1 + encoded_.type.exponent_bias;
+    const auto mantissa = static_cast<uint32_t>(2 * fraction * hidden) - hidden;
+    if (field > 0) return (scale < 0) << 15 | field << encoded_.type.mantissa_bits | mantissa;
+    return (scale < 0) << 15 | (hidden | mantissa) >> (1 - field);
+  }
+
+  double rounded(double product) const {
+    if (types_.a == DataType::kS8) return product;
+    return round_to(Float16{9, 3, 7}, product);  // e4m3
+  }
+};
+
+TEST_P(NarrowScalesTest, AreRoundedOnce) {
+  const std::vector<double> scales = this->scales();
+  EXPECT_EQ(scales.size(), types_.a == DataType::kS8 ? 32 : 17 * 16);
+  std::vector<uint32_t> parts;
+  for (size_t i = 0; i < scales.size(); ++i) {
+    const double other = scales[scales.size() - 1 - i];
+    parts.push_back(stored(scales[i], false) | stored(other, true) << 16);
+  }
+  for (int first = 0; first < codes_; ++first) {
+    const std::vector<uint32_t> fragments =
+        dequantise(types_, packed_narrow_codes(first), parts, 0);
+    for (size_t i = 0; i < scales.size(); ++i) {
+      for (int place = 0; place < kPlaces; ++place) {
+        const bool upper = place / 4 % 2 != 0;
+        const double scale = upper ? scales[scales.size() - 1 - i] : scales[i];
+        ASSERT_EQ(weight(fragments, i, place), rounded(code(first, place) * scale))
+            << "code " << code(first, place) << ", scale " << scale << ", place " << place;
       }
     }
   }
@@ -273,6 +351,8 @@ INSTANTIATE_TEST_SUITE_P(Families, WideScalesTest, ::testing::ValuesIn(families(
 INSTANTIATE_TEST_SUITE_P(Families, SmallScalesTest, ::testing::ValuesIn(families(16, {8})),
                          test_name);
 INSTANTIATE_TEST_SUITE_P(Families, NarrowActivationsTest, ::testing::ValuesIn(families(8, {0, 16})),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(Families, NarrowScalesTest, ::testing::ValuesIn(families(8, {8})),
                          test_name);
 
 }  // namespace

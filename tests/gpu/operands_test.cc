@@ -128,6 +128,10 @@ std::vector<Poison> poisons(const Problem& problem) {
     made.push_back({&problem.scales, 9, 0x7f, 9});
     made.push_back({&problem.scales, last_group + 130, 0xff, 130});
   }
+  if (types.b_group_scale == DataType::kS8) {
+    made.push_back({&problem.scales, 9, 17, 9});
+    made.push_back({&problem.scales, last_group + 130, 0xf0, 130});  // -16
+  }
   if (types.b_group_zeropoint != DataType::kVoid) {
     const bool is_f16 = types.a == DataType::kF16;
     // As many as there are codes, -1, infinity, NaN.

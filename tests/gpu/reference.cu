@@ -127,6 +127,10 @@ __global__ void fill_group_scales(void* out, DataType type, int64_t count, int64
     static_cast<uint8_t*>(out)[i] = (byte & 0x7f) == 0x7f ? byte ^ 1 : byte;
     return;
   }
+  if (type == DataType::kS8) {
+    static_cast<int8_t*>(out)[i] = static_cast<int8_t>(bits % 32) - 15;
+    return;
+  }
   const double feature = -5 * random_unit(seed + 1, i % n);
   const double group = 4 * random_unit(seed, 3 * i + 1) - (bits >> 8 & 15 ? 2 : 12);
   const double magnitude = 0.01 * exp2(feature + group);
@@ -174,7 +178,8 @@ __global__ void fill_bias(void* out, DataType type, int64_t count, uint64_t seed
   if (i < count) store(out, type, i, 8 * random_unit(seed, i) - 4);
 }
 
-// W[k, n] as machete.h says it, but for the scales of features; and the sum of the squares of what
+// W[k, n] as machete.h says it, but for the scales of features, with the four significant bits of
+// e4m3 where it says so; and the sum of the squares of what
 // is rounded on the way: the weight and, where a zero point is not whole, its fraction of a scale.
 struct Weight {
   double value;
@@ -194,7 +199,12 @@ __device__ Weight weight(const Weights& weights, const ProblemDesc& desc, int64_
   const double scale = weights.group_scales == nullptr
                            ? 1
                            : load(weights.group_scales, desc.types.b_group_scale, at);
-  return {w * scale, (w * w + fraction * fraction) * scale * scale};
+  double value = w * scale;
+  if (desc.types.a == DataType::kE4M3 && desc.types.b_group_scale == DataType::kE4M3) {
+    int exponent;
+    value = ldexp(rint(ldexp(frexp(value, &exponent), 4)), exponent - 4);
+  }
+  return {value, (w * w + fraction * fraction) * scale * scale};
 }
 
 // 128 x 64 outputs a CTA, 8 x 4 a thread, 8 input features at a time.
@@ -285,7 +295,8 @@ __device__ double subnormal_rounding(DataType type) {
 double accumulation(const ProblemDesc& desc) {
   if (!is_narrow(desc.types)) return 0x1p-24 * static_cast<double>(desc.k) / 16;
   if (desc.types.a == DataType::kS8) return 0x1p-24;
-  const int64_t k = desc.types.b_group_scale == DataType::kVoid ? desc.k : 128;
+  const bool by_groups = info(desc.types.b_group_scale).bits == 16;
+  const int64_t k = by_groups ? 128 : desc.k;
   return 0x1p-13 * std::sqrt(static_cast<double>(k) / 3);
 }
 
@@ -350,8 +361,11 @@ void Buffer::from_host(const std::vector<uint8_t>& bytes) const {
 Problem::Problem(const ProblemDesc& desc, int64_t max_m, uint64_t seed)
     : desc(desc),
       max_m(max_m),
-      // Brings e4m3's scales to the size of the others'.
-      tensor_scale(desc.types.b_group_scale == DataType::kE4M3 ? 0x1p-9f : 0.5f),
+      // Brings the scales of e4m3 and s8 to the size of the others'.
+      tensor_scale(desc.types.b_group_scale == DataType::kE4M3 ||
+                           desc.types.b_group_scale == DataType::kS8
+                       ? 0x1p-9f
+                       : 0.5f),
       codes(bytes_of(desc.types.b, desc.n * desc.k)),
       scales(bytes_of(desc.types.b_group_scale, desc.k / desc.group_size * desc.n)),
       zeropoints(bytes_of(desc.types.b_group_zeropoint, desc.k / desc.group_size * desc.n)),

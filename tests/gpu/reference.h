@@ -54,7 +54,7 @@ class Buffer {
 //     codes         all of them but NaN; of sixteen features, four have one code throughout, the
 //                   lowest, the highest or another extreme
 //     group scales  over four orders of magnitude, of either sign where there is one; of e4m3 all
-//                   but NaN
+//                   but NaN, of s8 all that are allowed
 //     zero points   whole and fractional ones, from 0 to the largest below the number of codes
 //     activations   uniform in [-1, 1), but a hundred times that in some columns; of s8 all
 struct Problem {
@@ -98,8 +98,9 @@ class Reference {
 
   // How far the output of a run is from what it should be: the root of the mean square of each
   // element's error over the one to be expected. About 1 where weights and outputs are each rounded
-  // once; weights of e2m1, and those of 4 bits with activations of 8, never are. Less where
-  // rounding leaves many weights as they are. Infinite with a NaN.
+  // once; weights of e2m1, and those of 4 bits with activations of 8, never are: group scales of
+  // e4m3 leave these activations' weights rounded in the reference too. Less where rounding leaves
+  // many weights as they are. Infinite with a NaN.
   double error(const RunArgs& args) const;
 
  private:
@@ -170,8 +171,10 @@ constexpr TypeSet kFamilies[] = {
     weight_only(DataType::kF16, DataType::kE2M1, DataType::kUE8M0, false),
     weight_only(DataType::kF16, DataType::kE2M1, DataType::kE4M3, false),
     narrow(DataType::kE4M3, DataType::kBF16),
+    narrow(DataType::kE4M3, DataType::kE4M3),
     narrow(DataType::kE4M3, DataType::kVoid),
     narrow(DataType::kS8, DataType::kBF16),
+    narrow(DataType::kS8, DataType::kS8),
     narrow(DataType::kS8, DataType::kVoid),
     wide_out(kBF16U4B8),
     wide_out(narrow(DataType::kE4M3, DataType::kBF16)),
@@ -181,7 +184,7 @@ constexpr TypeSet kFamilies[] = {
 constexpr int64_t usual_group(const TypeSet& types) {
   switch (types.b_group_scale) {
     case DataType::kE4M3:
-      return 16;
+      return is_narrow(types) ? 128 : 16;
     case DataType::kUE8M0:
       return 32;
     case DataType::kVoid:

@@ -23,6 +23,16 @@ WEIGHTS: tuple[tuple[machete.DataType, machete.DataType | None, tuple[int, ...]]
 )
 """Types of codes and of groups' scales, where that is not the type of a; group sizes."""
 
+NARROW: tuple[tuple[machete.DataType, machete.DataType, int], ...] = (
+    ("e4m3", "bf16", 128),
+    ("e4m3", "e4m3", 128),
+    ("e4m3", "void", 1024),
+    ("s8", "bf16", 128),
+    ("s8", "s8", 128),
+    ("s8", "void", 1024),
+)
+"""Activations of 8 bits, whose weights are u4b8: their type, that of groups' scales, group size."""
+
 _BITS = {"u4b8": 4, "u4": 4, "e2m1": 4, "u8b128": 8, "u8": 8, "e4m3": 8}
 _BIAS = {"u4b8": 8, "u8b128": 128}
 _E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6]
@@ -63,6 +73,11 @@ class Layer:
         elif scales.dtype == torch.uint8:
             scales = scales.view(torch.float8_e4m3fn)
         values = (values * scales.t().double().unsqueeze(-1)).view(self.desc.n, -1)
+        if self.desc.a == self.desc.b_group_scale == "e4m3":
+            # Rounded, with the feature's largest scale from 16 to less than 32.
+            _, exponents = torch.frexp(scales.double().abs().amax(0))
+            power = torch.exp2(exponents.double() - 5).unsqueeze(-1)
+            values = (values / power).float().to(torch.float8_e4m3fn).double() * power
         if self.weights.channel_scales is not None:
             values = values * self.weights.channel_scales.double().unsqueeze(-1)
         return values * self.weights.tensor_scale
@@ -128,6 +143,8 @@ def make_layer(
         scales = torch.randint(117, 124, groups, dtype=torch.uint8, device="cuda")
     elif b_group_scale == "e4m3":
         scales = torch.randint(0x20, 0x48, groups, dtype=torch.uint8, device="cuda")
+    elif b_group_scale == "s8":
+        scales = torch.randint(-15, 17, groups, dtype=torch.int8, device="cuda")
     else:
         scales = ((torch.rand(groups, device="cuda") + 0.5) * 0.01).to(dtype)
     weights = machete.Weights(
@@ -137,6 +154,6 @@ def make_layer(
         if has_zeros
         else None,
         channel_scales=torch.rand(n, device="cuda") + 0.5 if channel_and_token_scales else None,
-        tensor_scale=0.02 if b_group_scale == "e4m3" else 1.0,
+        tensor_scale=0.02 if b_group_scale in ("e4m3", "s8") else 1.0,
     )
     return Layer(desc, weights, machete.torch.prepack_B(desc, weights))

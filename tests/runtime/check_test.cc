@@ -62,6 +62,7 @@ const std::vector<Family>& families() {
     for (const DataType a : {DataType::kE4M3, DataType::kS8}) {
       const std::string name = std::string(info(a).name) + "_u4b8";
       made.push_back({narrow(a, DataType::kBF16), name, 128});
+      made.push_back({narrow(a, a), name + "_gs", 128});
       made.push_back({narrow(a, kVoid), name + "_gsvoid", 0});
     }
     return made;
@@ -153,8 +154,10 @@ TEST(Check, NarrowTypes) {
     const char* message;
   } rows[] = {
       {&Types::b, DataType::kU8B128, "types.b = u8b128; allowed: u4b8"},
-      {&Types::b_group_scale, DataType::kE4M3,
-       "types.b_group_scale = e4m3; allowed: void, bf16, f16"},
+      {&Types::b_group_scale, DataType::kS8,
+       "types.b_group_scale = s8; allowed: void, bf16, f16, the type of a"},
+      {&Types::b_group_scale, DataType::kUE8M0,
+       "types.b_group_scale = ue8m0; allowed: void, bf16, f16, the type of a"},
       {&Types::b_group_zeropoint, DataType::kBF16, "types.b_group_zeropoint = bf16; allowed: void"},
       {&Types::out, DataType::kE4M3, "types.out = e4m3; allowed: bf16, f16, f32"},
       {&Types::accumulator, DataType::kS32, "types.accumulator = s32; allowed: f32"},
@@ -165,15 +168,21 @@ TEST(Check, NarrowTypes) {
     desc.types.*field = value;
     expect_refused(desc, StatusCode::kUnsupported, message);
   }
+  // Each takes the scales of its own type alone.
+  expect_refused(make_desc(narrow(DataType::kS8, DataType::kE4M3)), StatusCode::kUnsupported,
+                 "types.b_group_scale = e4m3; allowed: void, bf16, f16, the type of a");
 }
 
 // Sums of integers could be larger than 32 bits hold.
 TEST(Check, MostInputFeaturesOfIntegers) {
-  ProblemDesc desc = {narrow(DataType::kS8, kVoid), 8, 131056, 131056};
-  EXPECT_TRUE(can_implement(desc).ok());
-  desc.k = desc.group_size = 131072;
-  expect_refused(desc, StatusCode::kInvalidArgument,
-                 "k = 131072; allowed with a = s8: up to 131056");
+  for (const DataType group_scale : {kVoid, DataType::kS8}) {
+    SCOPED_TRACE(info(group_scale).name);
+    ProblemDesc desc = {narrow(DataType::kS8, group_scale), 8, 131056, 131056};
+    EXPECT_TRUE(can_implement(desc).ok());
+    desc.k = desc.group_size = 131072;
+    expect_refused(desc, StatusCode::kInvalidArgument,
+                   "k = 131072; allowed with a = s8: up to 131056");
+  }
 }
 
 // Kernels that take them do without.
@@ -291,7 +300,7 @@ TEST(Check, SizesThatAreAllowed) {
     int64_t group_size;
     size_t rows;    // bytes: 8 for each of a panel's 256 features
     size_t blocks;  // of 64 x 128
-    int groups;     // of a block, with 16-bit scales
+    int groups;     // of a block, with scales that are stored in 16 bits
   } rows[] = {
       {8, 16, 16, 2048, 4, 1},
       {256, 128, 128, 2048, 4, 1},
@@ -330,8 +339,11 @@ TEST(Check, SizesThatAreAllowed) {
           feature_bytes = 128 / 32;
           break;
         case DataType::kE4M3:
-          feature_bytes = 128 / 16;
-          break;
+          if (info(family.types.a).bits == 16) {
+            feature_bytes = 128 / 16;
+            break;
+          }
+          [[fallthrough]];
         default:
           feature_bytes = groups * (family.types.b_group_zeropoint == kVoid ? 2 : 4);
       }
@@ -355,6 +367,7 @@ TEST(Check, PackingPointers) {
   const TypeSet u4b8 = make_desc().types;
   const TypeSet u4 = weight_only(DataType::kF16, DataType::kU4, DataType::kF16, true);
   const TypeSet e2m1 = weight_only(DataType::kF16, DataType::kE2M1, DataType::kUE8M0, false);
+  const TypeSet s8 = narrow(DataType::kS8, DataType::kS8);
   TypeSet bare = u4b8;
   bare.b_channel_scale = kVoid;
   const struct {
@@ -371,6 +384,10 @@ TEST(Check, PackingPointers) {
       {"odd scales", u4b8, {memory, memory + 1}, words("group_scales", memory + 1, kEven)},
       {"no scales of 8 bits",
        e2m1,
+       {memory, nullptr},
+       words("group_scales", nullptr, ": not null, aligned to 1 bytes")},
+      {"no scales of the activations' 8 bits",
+       s8,
        {memory, nullptr},
        words("group_scales", nullptr, ": not null, aligned to 1 bytes")},
       {"no zero points", u4, {memory, memory}, words("group_zeropoints", nullptr, kEven)},

@@ -79,6 +79,11 @@ def e4m3(bits: int) -> float:
     return -magnitude if bits & 0x80 else magnitude
 
 
+def s8(bits: int) -> int:
+    """The number of an s8."""
+    return bits - 256 if bits & 0x80 else bits
+
+
 def ue8m0(bits: int) -> float:
     """The number of a ue8m0; its NaN as the number that the bits would be."""
     return math.ldexp(1, bits - 127)
@@ -102,7 +107,8 @@ class Encoding:
 
     a: str
     type: Float16
-    """Of scales of 16 bits, and of weights where activations have 16."""
+    """Of scales of 16 bits, of weights where activations have 16, and of those that are rounded to
+    e4m3."""
     b: str
     bits: int
     scale: str
@@ -111,7 +117,7 @@ class Encoding:
     multiple: int
     """What group sizes are multiples of."""
     shift: int
-    """Integers: where a code alone in a float begins, in the lower rows of a slice."""
+    """Integers: where a code alone in a half begins, in the lower rows of a slice."""
     upper_shift: int
     """And how much further up in the upper rows."""
     exponent: int
@@ -124,6 +130,8 @@ class Encoding:
     """8-bit scales: bits of their fractions as stored."""
     small_offset: int = 0
     """8-bit scales: what the exponent of the 16-bit float has more."""
+    lone_exponent: int = 0
+    """The bits that a kernel puts above a code."""
 
     def __str__(self) -> str:
         """Names the family."""
@@ -131,8 +139,13 @@ class Encoding:
 
     @property
     def is_narrow(self) -> bool:
-        """Whether activations have 8 bits: then weights are left without their scales."""
+        """Whether activations have 8 bits."""
         return self.a in ("e4m3", "s8")
+
+    @property
+    def scales_weights(self) -> bool:
+        """Whether weights are multiplied by their scales before the product, not sums after it."""
+        return not self.is_narrow or self.scale == self.a
 
     @property
     def register_codes(self) -> int:
@@ -140,14 +153,24 @@ class Encoding:
         return 4 if self.is_narrow else 2
 
     @property
+    def lone_codes(self) -> int:
+        """Codes that share 32 bits when each is alone: more than these are made of their halves."""
+        return 2 if self.a == "e4m3" and self.scales_weights else self.register_codes
+
+    @property
     def zero_type(self) -> str:
         """The type of zero points."""
         return self.a if self.has_zeros else "void"
 
     @property
+    def given_scale_bytes(self) -> int:
+        """Of a group scale as it is given."""
+        return {"void": 0, "ue8m0": 1, "e4m3": 1, "s8": 1}.get(self.scale, 2)
+
+    @property
     def scale_bytes(self) -> int:
         """Of a group scale as it is stored."""
-        return {"void": 0, "ue8m0": 1, "e4m3": 1}.get(self.scale, 2)
+        return 2 if self.given_scale_bytes and self.is_narrow else self.given_scale_bytes
 
     @property
     def bias(self) -> int:
@@ -156,12 +179,12 @@ class Encoding:
 
     @property
     def half_groups(self) -> int:
-        """8-bit scales: groups of 64 input features."""
-        return {"ue8m0": 2, "e4m3": 4}.get(self.scale, 0)
+        """Scales stored in 8 bits: groups of 64 input features."""
+        return {"ue8m0": 2, "e4m3": 4}[self.scale] if self.scale_bytes == 1 else 0
 
     def unit(self, row: int) -> float:
         """What weight 1 is worth as a code alone, in a row of a slice; scales make up for it."""
-        if self.is_narrow:
+        if not self.scales_weights or self.a == "s8":
             return 1
         return math.ldexp(1, (self.upper_shift if row % SLICE >= 8 else 0) - self.exponent)
 
@@ -176,11 +199,11 @@ class Encoding:
 
     @functools.cached_property
     def alone(self) -> list[list[int]]:
-        """The bits of each code alone in a float, in the lower rows of a slice and the upper."""
+        """The bits of each code alone, in the lower rows of a slice and the upper."""
         codes = range(1 << self.bits)
         if self.a == "s8":
-            return 2 * [[(code ^ 8) << 4 for code in codes]]
-        if self.a == "e4m3":
+            return 2 * [[code if self.scales_weights else (code ^ 8) << 4 for code in codes]]
+        if self.a == "e4m3" and not self.scales_weights:
             return 2 * [[code - 8 if code >= 8 else 0x80 | 7 - code for code in codes]]
         if self.b in ("e4m3", "e2m1"):
             sign = 1 << self.bits - 1
@@ -194,14 +217,29 @@ class Encoding:
     def value_of_alone(self, bits: int) -> float:
         """The weight that a kernel makes of a code alone, without its scales, over the unit."""
         if self.a == "s8":
-            return math.ldexp(bits - 256 if bits & 0x80 else bits, self.exponent)
-        if self.a == "e4m3":
+            return bits if self.scales_weights else math.ldexp(s8(bits), self.exponent)
+        if not self.scales_weights:
             return math.ldexp(e4m3(bits + (bits >> 7)), self.exponent)
-        return self.type.value(bits)
+        return self.type.value(self.lone_exponent | bits) - self.type.value(self.lone_exponent)
 
     def scale_value(self, bits: int) -> float:
-        """The number of a group scale."""
-        return {"e4m3": e4m3, "ue8m0": ue8m0}.get(self.scale, self.type.value)(bits)
+        """The number of a group scale; a zero of 8 bits has no sign."""
+        if self.given_scale_bytes == 1:
+            return {"e4m3": e4m3, "s8": s8, "ue8m0": ue8m0}[self.scale](bits) + 0.0
+        return self.type.value(bits)
+
+    def stored_scale(self, value: float) -> int:
+        """The 16 bits that a scale is stored in."""
+        if self.scale == "s8":
+            assert value == int(value)
+            return int(value) & 0xFFFF
+        return self.type.bits(value)
+
+    def value_of_stored_scale(self, bits: int) -> float:
+        """Back from 16 bits."""
+        if self.scale == "s8":
+            return bits - 65536 if bits & 0x8000 else bits
+        return self.type.value(bits)
 
 
 def nibbles(shift: int) -> tuple[BitFields, ...]:
@@ -261,6 +299,13 @@ def narrow_encodings() -> Iterator[Encoding]:
         fields = (((mask, 0),), ((mask, 4),))
         for type_, scale in ((BF16, "bf16"), (F16, "f16"), (BF16, "void")):
             yield Encoding(a, type_, "u4b8", 4, scale, False, 128, 0, 0, exponent, 0, fields)
+    # Scales that are multiplied into the weights.
+    fields = (((0x0F0F, 0),), ((0x0F0F, 28),))
+    yield Encoding("s8", F16, "u4b8", 4, "s8", False, 128, 0, 0, 0, 0, fields)
+    yield Encoding(
+        "e4m3", F16, "u4b8", 4, "e4m3", False, 128, 2, 4, -2, 5, nibbles(2),
+        lone_exponent=0x6400,
+    )  # fmt: skip
 
 
 ENCODINGS = (*encodings_of(BF16), *encodings_of(F16), *narrow_encodings())
@@ -308,7 +353,7 @@ class Layer:
     def exponents(self) -> list[int]:
         """Which power of two is taken out of each feature's scales."""
         encoding = self.encoding
-        if encoding.is_narrow:
+        if not encoding.scales_weights or encoding.scale == "s8":
             return self.n * [0]
         columns = zip(*self.scales, strict=True) if self.scales else ([None],) * self.n
         made = []
@@ -383,7 +428,7 @@ class Layer:
         if self.has_nan(row):
             return struct.pack("<I", NAN_BITS)
         encoding = self.encoding
-        exponent = encoding.exponent if encoding.is_narrow else self.exponents[row]
+        exponent = self.exponents[row] if encoding.scales_weights else encoding.exponent
         factor = math.ldexp(1, exponent)
         if self.channel_scales:
             factor = f32(factor * self.channel_scales[row])
@@ -410,7 +455,7 @@ class Layer:
             codes = bytes(
                 low | high << 4 for low, high in zip(codes[::2], codes[1::2], strict=True)
             )
-        kind = "B" if self.encoding.half_groups else "H"
+        kind = "B" if self.encoding.given_scale_bytes == 1 else "H"
         return b"".join(
             [
                 codes,
@@ -422,9 +467,11 @@ class Layer:
 
 
 def is_nan_scale(encoding: Encoding, bits: int) -> bool:
-    """Whether a group scale of 8 bits is NaN."""
+    """Whether a group scale of 8 bits is NaN, or not all weights times it have 8 bits again."""
     if encoding.scale == "ue8m0":
         return bits == 0xFF
+    if encoding.scale == "s8":
+        return any(not -128 <= (code - 8) * s8(bits) <= 127 for code in range(16))
     return encoding.scale == "e4m3" and bits & 0x7F == 0x7F
 
 
@@ -436,21 +483,22 @@ def rotate_left(word: int, bits: int) -> int:
 def lane_words(layer: Layer, first_row: int, first_k: int, lane: int) -> list[int]:
     """A lane's codes of 16 features and 64 input features."""
     encoding = layer.encoding
-    count = encoding.register_codes
+    count, lone = encoding.register_codes, encoding.lone_codes
     registers = 32 // encoding.bits // count  # of a word
     words = []
     for step in range(first_k, first_k + 64, 8 * count):
         for register in range(4):
             row = first_row + lane // 4 + 8 * (register & 1)
             k = step + count * (lane % 4 + 4 * (register >> 1))
-            alone = 0
-            for i in range(count):
-                code = encoding.alone[register & 1][layer.code(row, k + i)]
-                alone |= code << 32 // count * i
             if register % registers == 0:
                 words.append(0)
-            for mask, rotation in encoding.fields[register % registers]:
-                words[-1] |= rotate_left(alone & mask * 0x10001, -rotation % 32)
+            for first in range(0, count, lone):
+                alone = 0
+                for i in range(lone):
+                    code = encoding.alone[register & 1][layer.code(row, k + first + i)]
+                    alone |= code << 32 // lone * i
+                for mask, rotation in encoding.fields[register % registers + first]:
+                    words[-1] |= rotate_left(alone & mask * 0x10001, -rotation % 32)
     return words
 
 
@@ -481,7 +529,8 @@ def pack_groups(layer: Layer, first_row: int, first_k: int) -> bytes:
         # In two steps: both are exact, and neither leaves the range of a double.
         scale = math.ldexp(scale, -layer.exponents[row])
         zero = layer.zero(group, row) if encoding.has_zeros else 0
-        return encoding.type.bits(scale / encoding.unit(row)), 0xFFFF if zero is None else zero
+        stored = encoding.stored_scale(scale / encoding.unit(row))
+        return stored, 0xFFFF if zero is None else zero
 
     parts = []
     together = encoding.half_groups or 1  # groups of a part
@@ -536,9 +585,9 @@ def slice_offset(layer: Layer, row: int, k: int) -> int:
 
 
 def unpack_code(layer: Layer, packed: bytes, row: int, k: int) -> float:
-    """What a code is worth as the kernels get it: alone in a float."""
+    """What a code is worth as the kernels get it: alone in a half or a quarter."""
     encoding = layer.encoding
-    count = encoding.register_codes
+    count, lone = encoding.register_codes, encoding.lone_codes
     registers = 32 // encoding.bits // count  # of a word
     lane = row % 8 * 4 + k % (4 * count) // count
     register = row % SLICE // 8 + k % (8 * count) // (4 * count) * 2
@@ -548,10 +597,10 @@ def unpack_code(layer: Layer, packed: bytes, row: int, k: int) -> float:
     offset += at // 16 * 512 + lane * 16 + at % 16
     (word,) = struct.unpack_from("<I", packed, offset)
     alone = 0
-    for mask, rotation in encoding.fields[register % registers]:
+    for mask, rotation in encoding.fields[register % registers + k % count // lone * lone]:
         alone |= rotate_left(word, rotation) & mask * 0x10001
-    bits = 32 // count
-    alone = alone >> bits * (k % count) & (1 << bits) - 1
+    bits = 32 // lone
+    alone = alone >> bits * (k % lone) & (1 << bits) - 1
     return encoding.value_of_alone(alone) / encoding.unit(row)
 
 
@@ -560,7 +609,7 @@ def unpack_group(layer: Layer, packed: bytes, row: int, k: int) -> tuple[float, 
     encoding = layer.encoding
     factor, _ = struct.unpack_from("<fI", packed, 128 + row * ROW_BYTES)
     unit = encoding.unit(row) * factor
-    if encoding.is_narrow:
+    if not encoding.scales_weights:
         unit = math.ldexp(unit, -encoding.exponent)
     if encoding.scale_bytes == 0:
         return unit, 0.0, 0.0
@@ -578,8 +627,8 @@ def unpack_group(layer: Layer, packed: bytes, row: int, k: int) -> tuple[float, 
     offset += (group * 8 + row % 8) * part + 2 * upper
     (bits,) = struct.unpack_from("<H", packed, offset)
     (zero,) = struct.unpack_from("<H", packed, offset + 4) if encoding.has_zeros else (0,)
-    stored = encoding.type.value(bits)
-    # Scales that are not multiplied are not cut.
+    stored = encoding.value_of_stored_scale(bits)
+    # Scales that are not multiplied are not cut, nor are those that have 16 bits for 8.
     is_cut = abs(stored) < encoding.type.smallest_normal and not encoding.is_narrow
     cut = 2.0**encoding.type.smallest if is_cut else 0.0
     return stored * unit, cut * unit, zero / 256
@@ -590,7 +639,9 @@ def plain_scale(rng: random.Random, encoding: Encoding) -> int:
     if encoding.scale == "ue8m0":
         return rng.randint(115, 125)
     if encoding.scale == "e4m3":
-        return rng.randint(0x20, 0x7E)
+        return rng.choice((0, 0x80)) | rng.randint(0x20, 0x7E)
+    if encoding.scale == "s8":
+        return rng.randint(-15, 16) & 0xFF
     mantissa = rng.getrandbits(encoding.type.mantissa_bits) / 2**encoding.type.mantissa_bits
     sign = rng.choice((1, -1))
     return encoding.type.bits(sign * math.ldexp(1 + mantissa, rng.randint(-10, -2)))
@@ -598,10 +649,12 @@ def plain_scale(rng: random.Random, encoding: Encoding) -> int:
 
 def wild_scale(rng: random.Random, encoding: Encoding, feature: int) -> int:
     """All that is allowed: zeros, subnormals, and the largest and smallest of both signs."""
-    if encoding.half_groups:
+    if encoding.given_scale_bytes == 1:
         # NaN is rare, so that most features are numbers.
         bits = rng.getrandbits(8)
-        return bits if feature % 7 == 3 or not is_nan_scale(encoding, bits) else 0
+        if feature % 7 == 3 or not is_nan_scale(encoding, bits):
+            return bits
+        return plain_scale(rng, encoding)
     type_ = encoding.type
     sign = rng.getrandbits(1) << 15
     if feature % 7 == 3:  # a row of zeros
@@ -651,7 +704,7 @@ def make_layer(
     if encoding.b == "e4m3" and not wild:
         codes = [[code ^ 1 if code & 0x7F == 0x7F else code for code in row] for row in codes]
     scales: list[list[int]] = []
-    may_lack = encoding.scale_bytes == 2 and group_size == k
+    may_lack = encoding.given_scale_bytes == 2 and group_size == k
     if encoding.scale_bytes and not (may_lack and rng.getrandbits(1)):
         scales = [
             [
@@ -736,7 +789,7 @@ class PrepackTest(unittest.TestCase):
             for row, table in zip((0, 8), encoding.alone, strict=True):
                 for code, alone in enumerate(table):
                     weight = encoding.value(code) * encoding.unit(row)
-                    if not encoding.is_narrow:  # an offset is subtracted with the scale
+                    if encoding.scales_weights:  # an offset is subtracted with the scale
                         weight += encoding.bias * encoding.unit(row)
                     found = encoding.value_of_alone(alone)
                     self.assertEqual(found, weight, f"{encoding}: {code}")
@@ -753,7 +806,7 @@ class PrepackTest(unittest.TestCase):
     def test_plain_layers_come_back_exactly(self) -> None:
         for layer, packed in layers(wild=False):
             group_k = BLOCK_K // layer.groups_per_block
-            bias = 0 if layer.encoding.is_narrow else layer.encoding.bias
+            bias = layer.encoding.bias if layer.encoding.scales_weights else 0
             for row in range(layer.n):
                 for k in range(layer.k):
                     if k % group_k == 0:
@@ -775,8 +828,10 @@ class PrepackTest(unittest.TestCase):
             codes = [[0] * layer.k for _ in range(layer.n)]
             layer = dataclasses.replace(layer, codes=codes)
             packed = prepack(layer.arguments(), layer.input_bytes()).stdout
+            value = layer.encoding.scale_value
             for row in range(layer.n):
-                value = layer.encoding.type.value
+                if layer.has_nan(row):
+                    continue
                 largest = max(abs(value(group[row])) for group in layer.scales)
                 for group, scales in enumerate(layer.scales):
                     scale = value(scales[row])
@@ -813,6 +868,57 @@ class PrepackTest(unittest.TestCase):
                     vanished += 1
                     self.assertLess(scale, largest * 2.0**-28, f"{layer}: row {row}")
         self.assertGreater(vanished, 0)
+
+    def test_every_scale_that_is_multiplied_into_weights_of_8_bits(self) -> None:
+        for encoding in ENCODINGS:
+            if not (encoding.is_narrow and encoding.scales_weights):
+                continue
+            # A feature for each; the others of the layer are 1.
+            one = {"s8": 1, "e4m3": 0x38}[encoding.scale]
+            self.assertEqual(encoding.scale_value(one), 1)
+            for group in (0, 1):
+                scales = [[one] * 256, [one] * 256]
+                scales[group] = list(range(256))
+                codes = [list(range(16)) * 16 for _ in range(256)]
+                layer = Layer(encoding, 256, 256, 128, codes, scales, [], [])
+                packed = prepack(layer.arguments(), layer.input_bytes()).stdout
+                self.assert_same_bytes(layer, packed)
+                made_nan = set()
+                for row in range(256):
+                    (factor,) = struct.unpack_from("<f", packed, 128 + row * ROW_BYTES)
+                    if math.isnan(factor):
+                        made_nan.add(row)
+                        continue
+                    for k in (*range(16), *range(128, 144)):
+                        self.assert_becomes_8_bits(layer, packed, row, k)
+                number = {
+                    "s8": {scale & 0xFF for scale in range(-15, 17)},
+                    "e4m3": set(range(256)) - {0x7F, 0xFF},
+                }
+                self.assertEqual(made_nan, set(range(256)) - number[encoding.scale], str(layer))
+
+    def assert_becomes_8_bits(self, layer: Layer, packed: bytes, row: int, k: int) -> None:
+        """That what a kernel computes of a code is the weight, and can be rounded to 8 bits."""
+        encoding = layer.encoding
+        (factor,) = struct.unpack_from("<f", packed, 128 + row * ROW_BYTES)
+        scale, _, _ = unpack_group(layer, packed, row, k)
+        scale /= factor * encoding.unit(row)  # as stored
+        alone = unpack_code(layer, packed, row, k) * encoding.unit(row)
+        wanted = layer.weight(row, k) / factor
+        where = f"{layer}: row {row}, k {k}"
+        if encoding.a == "s8":
+            # 128 more, and without carries from one quarter to the next.
+            product = alone * scale + 128 - 8 * scale
+            self.assertIn(product, range(256), where)
+            self.assertEqual(product - 128, wanted, where)
+            return
+        one = F16.value(encoding.lone_exponent)
+        offset = -(one + encoding.bias * encoding.unit(row)) * scale
+        self.assertEqual(F16.value(F16.bits(offset)), offset, where)
+        product = (one + alone) * scale + offset
+        self.assertEqual(F16.value(F16.bits(product)), product, where)
+        self.assertEqual(product, wanted, where)
+        self.assertLessEqual(abs(product), e4m3(0x7E), where)
 
     def test_refuses_what_it_cannot_pack(self) -> None:
         result = prepack(("bf16", "u4b8", "bf16", "void", 12, 128, 128, "s", 1), b"")

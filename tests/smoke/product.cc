@@ -131,7 +131,8 @@ bool product_is_right(const machete::ProblemDesc& desc) {
   }
   for (int64_t i = 0; i < groups * kN; ++i) {
     const bool has_scales = types.b_group_scale != DataType::kVoid;
-    scales.push_back(has_scales ? 1.f / (1 << (2 + i % 3)) : 1.f);
+    const int power = types.b_group_scale == DataType::kS8 ? 0 : -4;
+    scales.push_back(has_scales ? std::ldexp(1.f, power + i % 3) : 1.f);
     zeros.push_back(static_cast<float>(zero_point(types.b)));
   }
 
@@ -207,8 +208,10 @@ constexpr Family kFamilies[] = {
     {"f16_e2m1", DataType::kF16, DataType::kE2M1, DataType::kUE8M0},
     {"f16_e2m1_gse4m3", DataType::kF16, DataType::kE2M1, DataType::kE4M3},
     {"e4m3_u4b8", DataType::kE4M3, DataType::kU4B8, DataType::kBF16},
+    {"e4m3_u4b8_gs", DataType::kE4M3, DataType::kU4B8, DataType::kE4M3},
     {"e4m3_u4b8_gsvoid", DataType::kE4M3, DataType::kU4B8, DataType::kVoid},
     {"s8_u4b8", DataType::kS8, DataType::kU4B8, DataType::kBF16},
+    {"s8_u4b8_gs", DataType::kS8, DataType::kU4B8, DataType::kS8},
     {"s8_u4b8_gsvoid", DataType::kS8, DataType::kU4B8, DataType::kVoid},
 };
 

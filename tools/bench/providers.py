@@ -28,11 +28,14 @@ class Format:
 
     type: str
     bits: int
-    scale: str = ""  # type of the group scales; that of the activations where empty
+    # Type of the group scales: "a" that of the activations; empty: the same if these have 16 bits,
+    # else bf16.
+    scale: str = ""
 
 
 FORMATS = {
     "u4b8": Format("u4b8", 4),
+    "u4b8_gs": Format("u4b8", 4, "a"),
     "u4": Format("u4", 4),
     "u8b128": Format("u8b128", 8),
     "u8": Format("u8", 8),
@@ -116,9 +119,11 @@ def random_activations(a: str, m: int, k: int) -> torch.Tensor:
 
 def encoded_types(a: str, b: str, group: int) -> tuple[bytes, bytes, bytes]:
     """Types of activations, weights and group scales, for c_api.cc."""
-    scale = FORMATS[b].scale or a
-    if DTYPES[a].itemsize == 1:  # one scale of a feature is the channel's
+    scale = FORMATS[b].scale
+    if not scale and DTYPES[a].itemsize == 1:  # one scale of a feature is the channel's
         scale = "void" if group < 0 else "bf16"
+    elif scale in ("", "a"):
+        scale = a
     return a.encode(), FORMATS[b].type.encode(), scale.encode()
 
 
@@ -140,11 +145,18 @@ class Weights:
         self.channel_scales = None
         if DTYPES[a].itemsize == 1:
             self.channel_scales = torch.rand(n, device="cuda") + 0.5
-            if group < 0:
+            if self.has_channel_scales_alone:
                 scales = torch.ones_like(scales)
         if self.format.scale == "ue8m0":
             self.scales = torch.randint(115, 125, groups, dtype=torch.uint8, device="cuda")
             self._scale_values = torch.exp2(self.scales.float() - 127)
+        elif self.format.scale == "a" and a == "s8":
+            self.scales = torch.randint(1, 17, groups, dtype=torch.int8, device="cuda")
+            self._scale_values = self.scales.float()
+        elif self.format.scale == "a":
+            # Products with a code, up to eight times as large, are numbers of e4m3 once rounded.
+            self.scales = (scales * 1600).to(DTYPES[a])
+            self._scale_values = self.scales.float()
         elif self.format.scale == "e4m3":
             self.scales = scales.to(torch.float8_e4m3fn)
             self._scale_values = self.scales.float()
@@ -157,7 +169,7 @@ class Weights:
     @property
     def has_channel_scales_alone(self) -> bool:
         """Whether there are no group scales."""
-        return self.channel_scales is not None and self.group < 0
+        return self.channel_scales is not None and self.group < 0 and not self.format.scale
 
     def dequantised(self) -> torch.Tensor:
         """The weights in float32, n x k."""
@@ -177,6 +189,8 @@ class Weights:
         elif self.format.type in ("u4b8", "u8b128"):
             groups -= 1 << self.bits - 1
         groups *= self._scale_values.t().unsqueeze(-1)
+        if self.format.scale == "a":
+            weights = weights.to(DTYPES[self.a]).float()
         if self.channel_scales is not None:
             weights *= self.channel_scales.unsqueeze(-1)
         return weights

@@ -24,7 +24,7 @@ def tolerance(a: str, k: int) -> float:
 
 # How weights can be quantised, and the group sizes that a format is bound to.
 FORMATS: dict[str, list[int]] = {
-    **dict.fromkeys(("u4b8", "u4", "u8b128", "u8", "e4m3"), []),
+    **dict.fromkeys(("u4b8", "u4b8_gs", "u4", "u8b128", "u8", "e4m3"), []),
     "mxfp4": [32],
     "nvfp4": [16],
 }

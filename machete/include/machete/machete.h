@@ -16,6 +16,7 @@
 //     bf16, f16    e2m1                   ue8m0           multiples of 32 (MXFP4)
 //     bf16, f16    e2m1                   e4m3            multiples of 16 (NVFP4)
 //     e4m3, s8     u4b8                   bf16, f16       multiples of 128
+//     e4m3, s8     u4b8                   that of a       multiples of 128
 //     e4m3, s8     u4b8                   void            k: features' and tokens' scales alone
 //
 // Group sizes divide k, or are k itself. The accumulator is f32, or s32 for s8; out is the type of
@@ -80,7 +81,14 @@ struct Weights {
   // [n, k] row-major; 4 bits: two codes a byte, the lower half first; 8 bits: one a byte.
   const void* codes = nullptr;
   // [k / group_size, n] row-major, of type b_group_scale; those of 16 bits below 2^113 in
-  // magnitude. Null for ones, where group_size is k.
+  // magnitude. Null for ones, where group_size is k and they have 16 bits.
+  //
+  // With activations of 8 bits, scales of 16 bits are applied to the sums of their groups, those
+  // of the activations' type are multiplied into the weights:
+  //   e4m3: weights are then rounded to e4m3, so to four significant bits; to fewer where a group's
+  //     scale is below 2^-10 of the feature's largest
+  //   s8: weights are exact. Scales from -15 to 16 are allowed, with which all weights have 8 bits;
+  //     a feature with another one has NaN in all its outputs
   const void* group_scales = nullptr;
   // The same of type b_group_zeropoint, if that is not kVoid. In units of a code, as checkpoints
   // have them, from 0 to less than 2^bits; rounded to 1/256. What is left of one that is not whole,
