@@ -86,22 +86,25 @@ _TWELFTH_SCHEDULE = {
 }
 
 
-# Where the streaming kernels are the fastest. With more than 16 tokens a warpgroup multiplies 64
-# features at a time, and takes as long for fewer: a pair of the 132 CTAs has no more than 48 up to
-# N = 3168, and between 4224 and 5280 a second 64 of which at most 16 are used.
-_STREAMING_CONDITIONS = {
-    8: "M <= 8",
-    16: "M <= 16",
-    32: "M <= 32 and (N > 5280 or 3168 < N <= 4224)",
-}
+# Where the streaming kernels are the fastest; docs/tuning.md has times. With more than 16 tokens
+# a warpgroup multiplies 64 features at a time, and takes as long for fewer: a pair of the 132 CTAs
+# has no more than 48 up to N = 3168, and between 4224 and 5280 a second 64 of which at most 16 are
+# used. What that costs is less than what other schedules lose where K is short.
+def _streaming_condition(tokens: int, a: DataType) -> str:
+    if tokens <= 16:
+        return f"M <= {tokens}"
+    if tokens == 64:  # three times 64, of which the last are more than 16
+        return "M <= 64 and 9504 < N <= 12672"
+    where_k_is_short = "N >= 2048" if a.bits == 16 else "2048 <= N <= 4224"
+    return f"M <= {tokens} and (N > 5280 or 3168 < N <= 4224 or {where_k_is_short} and K <= 6144)"
 
 
 def _heuristic(
-    schedules: Sequence[ScheduleConfig], costs: Costs
+    a: DataType, schedules: Sequence[ScheduleConfig], costs: Costs
 ) -> Sequence[tuple[str | None, ScheduleConfig | FastestOf]]:
-    """The streaming schedules by conditions, the others by their costs."""
+    """The streaming schedules by conditions, in their order, the others by their costs."""
     streaming = (
-        (_STREAMING_CONDITIONS[schedule.tile_shape_mn[1]], schedule)
+        (_streaming_condition(schedule.tile_shape_mn[1], a), schedule)
         for schedule in schedules
         if schedule.kernel_schedule.is_streaming
     )
@@ -123,7 +126,7 @@ def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) 
         b_group_scale=group_scale or DataType.bf16,
     )
     costs = _costs(generate_type_option_name(measured))
-    return ImplConfig(types, schedules, _heuristic(schedules, costs))
+    return ImplConfig(types, schedules, _heuristic(a, schedules, costs))
 
 
 _GROUPED_SCHEDULES = (
@@ -146,6 +149,8 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     """Activations of 8 bits, with group scales or with scales of the features and tokens alone."""
     types = dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale)
     schedules = _GROUPED_SCHEDULES if promotes(types) else _CHANNEL_SCHEDULES
+    if a is DataType.e4m3:
+        schedules = (*schedules, _streaming(64))
     if a is DataType.e4m3 and not promotes(types):
         # Hopper has no mma.sync for it: the compiler converts to f16, and runs out of registers.
         schedules = tuple(schedule for schedule in schedules if schedule != _streaming(16))
@@ -155,7 +160,7 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     # Measured with sums that are scaled by bf16, and with none: weights are scaled at little cost.
     measured = DataType.bf16 if promotes(types) else DataType.void
     costs = _costs(generate_type_option_name(dataclasses.replace(types, b_group_scale=measured)))
-    return ImplConfig(types, schedules, _heuristic(schedules, costs))
+    return ImplConfig(types, schedules, _heuristic(a, schedules, costs))
 
 
 FAMILIES = tuple(

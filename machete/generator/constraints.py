@@ -118,9 +118,9 @@ KERNELS = {
         clusters={(1, 1, 2): (TileScheduler.Persistent,)},
     ),
     KernelSchedule.TmaWarpSpecializedStreamingWgmma: Kernel(
-        # 64 features for each of at most four warpgroups, whose registers more tokens exceed.
+        # 64 features for each of at most four warpgroups.
         features=tuple(range(64, 257, 64)),
-        tokens=(32,),
+        tokens=(32, 64),
         epilogue=EpilogueSchedule.NoSmemWarpSpecialized,
         clusters={(1, 1, 2): (TileScheduler.Persistent,)},
     ),
@@ -138,6 +138,9 @@ def _max_accumulators(types: TypeConfig, schedule: ScheduleConfig, geometry: Geo
 
 SPILLING_TILES = ((192, 64),)
 """Tiles whose accumulators would fit, and that ptxas 13.0 nevertheless compiles with spills."""
+
+MAX_STREAMING_TOKENS = {16: 32, 8: 64}
+"""Of a tile of the streaming kernels, by bits of an activation."""
 
 MIN_STAGES = 3
 """Fewer cannot hide a load behind the two blocks in flight."""
@@ -243,7 +246,14 @@ def _form_problems(schedule: ScheduleConfig) -> Iterator[str]:
 
 def _resource_problems(types: TypeConfig, schedule: ScheduleConfig) -> Iterator[str]:
     if schedule.kernel_schedule.is_streaming:
-        return  # takes what the problem leaves it, at run time
+        # Shared memory it takes as the problem leaves it, at run time.
+        tokens, most = schedule.tile_shape_mn[1], MAX_STREAMING_TOKENS[types.a.bits]
+        if tokens > most:
+            yield (
+                f"tile_shape_mn tokens = {tokens};"
+                f" allowed with a = {_spell(types.a)}: up to {most} (more may spill registers)"
+            )
+        return
     # The epilogue stores 16 tokens at a time.
     part = schedule.tile_shape_mn[1] // schedule.cluster_shape_mnk[2]
     if part % 16 != 0:

@@ -55,7 +55,7 @@ __global__ void __launch_bounds__((max_streaming_threads(Schedule::kKernelSchedu
     ptx::prefetch_tensor_map(params.m <= kTileM - 8 ? &activations.rest : &activations.whole);
   }
   __syncthreads();
-  ptx::launch_dependent_grids();
+  if (!tiles.holds_next) ptx::launch_dependent_grids();
   ptx::cluster_arrive_relaxed();
   if (producer < 0) {
     if constexpr (kByWarpgroups) cutlass::arch::warpgroup_reg_alloc<kConsumerRegisters>();
@@ -69,6 +69,7 @@ __global__ void __launch_bounds__((max_streaming_threads(Schedule::kKernelSchedu
                                                                  lane);
   if (producer == 0) {
     produce.load_weights();
+    if (tiles.holds_next) ptx::launch_dependent_grids();
   } else if (producer == 1) {
     ptx::grid_dependency_wait();
     produce.load_activations(activations);

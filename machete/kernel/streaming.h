@@ -42,6 +42,9 @@ struct StreamingTiles {
   int warps_n;      // consumer warps along the features of a pass
   int warps_k;      // consumer warps that take K blocks of the same features in turn
   int stages;       // a multiple of warps_k: a stage always belongs to the same consumers
+  // Programmatic dependent launch: the next kernel of the stream begins once all weights of this
+  // one have been requested, not with it.
+  bool holds_next;
 };
 
 // Offsets into shared memory, in bytes.

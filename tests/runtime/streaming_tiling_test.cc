@@ -24,7 +24,7 @@ constexpr Kernel kKernels[] = {
     {KernelSchedule::kStreaming, 96, 8},        {KernelSchedule::kStreaming, 96, 16},
     {KernelSchedule::kStreaming, 224, 8},       {KernelSchedule::kStreaming, 224, 16},
     {KernelSchedule::kStreamingWgmma, 64, 32},  {KernelSchedule::kStreamingWgmma, 192, 32},
-    {KernelSchedule::kStreamingWgmma, 256, 32},
+    {KernelSchedule::kStreamingWgmma, 256, 32}, {KernelSchedule::kStreamingWgmma, 256, 64},
 };
 // Weights of 4 bits with few groups and with most, of 8 bits likewise.
 struct Slice {
@@ -92,6 +92,7 @@ void for_each_problem(Function function) {
     kernel.tile_n = k.tile_n;
     kernel.tile_m = k.tile_m;
     for (const Slice& slice : kSliceSizes) {
+      if (k.tile_m > 32 && slice.a_bits == 16) continue;  // the generator refuses it
       kernel.a_bits = slice.a_bits;
       for (const int64_t m : kM) {
         for (const int64_t n : kN) {

@@ -35,13 +35,13 @@ class Format:
 
 FORMATS = {
     "u4b8": Format("u4b8", 4),
-    "u4b8_gs": Format("u4b8", 4, "a"),
     "u4": Format("u4", 4),
     "u8b128": Format("u8b128", 8),
     "u8": Format("u8", 8),
     "e4m3": Format("e4m3", 8),
     "mxfp4": Format("e2m1", 4, "ue8m0"),
     "nvfp4": Format("e2m1", 4, "e4m3"),
+    "u4b8_gs": Format("u4b8", 4, "a"),
 }
 # More than the 50 MB L2 holds, by far.
 ROTATE_BYTES = 200e6

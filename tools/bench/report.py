@@ -12,9 +12,9 @@ from pathlib import Path
 # Relative Frobenius errors by type of activations and output.
 TOLERANCES = {"bf16": 3e-3, "f16": 4e-4, "e4m3": 3e-3, "s8": 3e-3}
 # Of peers that round the weights themselves: to three bits of mantissa, at most 2^-4 of each.
-PEER_TOLERANCES = {"scaled_mm": 3e-2}
-# For each input feature: tensor cores keep sums of e4m3 to 14 bits, which came to 2.8e-3 of 28672.
-E4M3_SUMS_TOLERANCE = 5e-8
+PEER_TOLERANCES = {"scaled_mm": 4e-2}
+# For each input feature: tensor cores keep sums of e4m3 to 14 bits, which came to 4.0e-3 of 28672.
+E4M3_SUMS_TOLERANCE = 7e-8
 
 
 def tolerance(a: str, k: int) -> float:
@@ -24,9 +24,10 @@ def tolerance(a: str, k: int) -> float:
 
 # How weights can be quantised, and the group sizes that a format is bound to.
 FORMATS: dict[str, list[int]] = {
-    **dict.fromkeys(("u4b8", "u4b8_gs", "u4", "u8b128", "u8", "e4m3"), []),
+    **dict.fromkeys(("u4b8", "u4", "u8b128", "u8", "e4m3"), []),
     "mxfp4": [32],
     "nvfp4": [16],
+    "u4b8_gs": [],
 }
 
 Cell = tuple[int, int, int, str, str, int]

@@ -59,7 +59,7 @@ static int default_schedule(int64_t M, int64_t N, int64_t K,
                             [[maybe_unused]] const int* resident_clusters) {
   if (M <= 8) return 6;  // 224x8_1x1x2_Stream_NoSmem_Persistent
   if (M <= 16) return 5;  // 224x16_1x1x2_Stream_NoSmem_Persistent
-  if (M <= 32 && (N > 5280 || (N > 3168 && N <= 4224))) return 8;  // 256x32_1x1x2_StreamWgmma_NoSmem_Persistent
+  if (M <= 32 && (N > 5280 || (N > 3168 && N <= 4224) || (N >= 2048 && K <= 6144))) return 8;  // 256x32_1x1x2_StreamWgmma_NoSmem_Persistent
   return find_fastest(kSchedules, resident_clusters, kCandidates1, M, N, K);
 }
 
