@@ -15,6 +15,7 @@ from machete.generator.config import (
     KernelSchedule,
     ScheduleConfig,
     TileScheduler,
+    TypeConfig,
     default_types,
     generate_type_option_name,
 )
@@ -86,17 +87,23 @@ _TWELFTH_SCHEDULE = {
 }
 
 
-# Where the streaming kernels are the fastest; docs/tuning.md has times. With more than 16 tokens
-# a warpgroup multiplies 64 features at a time, and takes as long for fewer: a pair of the 132 CTAs
-# has no more than 48 up to N = 3168, and between 4224 and 5280 a second 64 of which at most 16 are
+_PAIRS = 66
+"""Of CTAs of a streaming kernel on an H100, which share out the features."""
+
+
+# Where the streaming kernels are the fastest; docs/tuning.md has times. With more than 16 tokens a
+# warpgroup multiplies 64 features at a time, and takes as long for fewer: most of them should be
 # used. What that costs is less than what other schedules lose where K is short.
 def _streaming_condition(tokens: int, a: DataType) -> str:
     if tokens <= 16:
         return f"M <= {tokens}"
-    if tokens == 64:  # three times 64, of which the last are more than 16
-        return "M <= 64 and 9504 < N <= 12672"
-    where_k_is_short = "N >= 2048" if a.bits == 16 else "2048 <= N <= 4224"
-    return f"M <= {tokens} and (N > 5280 or 3168 < N <= 4224 or {where_k_is_short} and K <= 6144)"
+    if tokens == 64:
+        return f"M <= 64 and {144 * _PAIRS} < N <= {192 * _PAIRS}"
+    where_k_is_short = "N >= 2048" if a.bits == 16 else f"2048 <= N <= {64 * _PAIRS}"
+    return (
+        f"M <= {tokens} and (N > {80 * _PAIRS} or {48 * _PAIRS} < N <= {64 * _PAIRS}"
+        f" or {where_k_is_short} and K <= 6144)"
+    )
 
 
 def _heuristic(
@@ -129,10 +136,7 @@ def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) 
     return ImplConfig(types, schedules, _heuristic(a, schedules, costs))
 
 
-_GROUPED_SCHEDULES = (
-    _streaming(8),
-    _streaming(16),
-    _streaming(32),
+_GROUPED_TILES = (
     _sliced_k(32),
     _sliced_k(64),
     _sliced_k(64, cluster_k=2),
@@ -142,21 +146,25 @@ _GROUPED_SCHEDULES = (
     _cooperative(128, 192),
     _cooperative(128, 256),
 )
-_CHANNEL_SCHEDULES = (*_GROUPED_SCHEDULES, _cooperative(256, 128))
+_CHANNEL_TILES = (*_GROUPED_TILES, _cooperative(256, 128))
+
+
+def _streaming_tokens(types: TypeConfig) -> tuple[int, ...]:
+    """Of activations of 8 bits, in the order in which they are considered."""
+    if types.a is DataType.s8:
+        return (8, 16, 32)
+    if promotes(types):
+        return (8, 16, 32, 64)
+    # Hopper has no mma.sync for e4m3: the compiler converts to f16, and for 16 tokens runs out of
+    # registers. Weights that were rounded to e4m3 would be converted back, so wgmma comes first.
+    return (8, 32, 64) if types.b_group_scale is DataType.void else (32, 8, 64)
 
 
 def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     """Activations of 8 bits, with group scales or with scales of the features and tokens alone."""
     types = dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale)
-    schedules = _GROUPED_SCHEDULES if promotes(types) else _CHANNEL_SCHEDULES
-    if a is DataType.e4m3:
-        schedules = (*schedules, _streaming(64))
-    if a is DataType.e4m3 and not promotes(types):
-        # Hopper has no mma.sync for it: the compiler converts to f16, and runs out of registers.
-        schedules = tuple(schedule for schedule in schedules if schedule != _streaming(16))
-    if a is group_scale is DataType.e4m3:
-        # Weights would be rounded to it and converted back: wgmma comes first, for one token too.
-        schedules = (_streaming(32), *(s for s in schedules if s != _streaming(32)))
+    tiles = _GROUPED_TILES if promotes(types) else _CHANNEL_TILES
+    schedules = (*map(_streaming, _streaming_tokens(types)), *tiles)
     # Measured with sums that are scaled by bf16, and with none: weights are scaled at little cost.
     measured = DataType.bf16 if promotes(types) else DataType.void
     costs = _costs(generate_type_option_name(dataclasses.replace(types, b_group_scale=measured)))

@@ -1,4 +1,4 @@
-// Codes to 16-bit floats, in registers, straight into wgmma's A fragments.
+// Codes to weights, in registers, straight into wgmma's A fragments.
 #pragma once
 
 #include "machete/kernel/layout.h"
@@ -36,9 +36,10 @@ constexpr uint32_t kPairOfPower =
 // seven for e4m3. Group scales of the activations' own type are multiplied in:
 //
 //     s8      code * scale + (128 - 8 * scale) in all four quarters at once, each from 0 to 255, so
-//             that nothing is carried; then 128 less, by flipping the highest bit. Exact
-//     e4m3    the FMA of a constant bias, in f16 and exact, then rounded to e4m3
-// Shift: of shift.cuh.
+//             that nothing is carried; then 128 less, by flipping the highest bit. Exact; seven
+//     e4m3    the FMA of a constant bias, in f16 and exact, then rounded to e4m3; thirteen
+//
+// Shift is one of shift.cuh's.
 template <class Types, class Shift>
 class Dequantiser {
  public:
@@ -128,7 +129,7 @@ class Dequantiser {
         set_zero<1>(words[1]);
       } else if constexpr (kBias != 0) {
         // The bits of -bias * 2^-q times scale * 2^q: a power of two, so exact, unless all weights
-        // of the group are subnormals anyway.
+        // of the group are subnormals anyway. With an exponent above the codes: encoding.h.
         offset_[0] = A::multiply(scale_[0], kSigns | kLoneExponent | kOnes * kBias << kShift<0>);
         offset_[1] = A::multiply(scale_[1], kSigns | kLoneExponent | kOnes * kBias << kShift<1>);
       }
@@ -168,16 +169,18 @@ class Dequantiser {
   template <int kRegister>
   __device__ __forceinline__ uint32_t weights(uint32_t word) const {
     constexpr int kRow = kRegister % 2;
-    if constexpr (Types::kA == DataType::kE4M3 && kEncoding.scales_weights) {
+    constexpr bool kToE4M3 = Types::kA == DataType::kE4M3;
+    constexpr bool kToS8 = Types::kA == DataType::kS8;
+    const uint32_t alone = lone_codes<kRegister>(word);
+    if constexpr (kToE4M3 && kEncoding.scales_weights) {
       return A::to_e4m3(A::fma(lone_codes<kRow>(word), scale_[kRow], offset_[kRow]),
                         A::fma(lone_codes<kRow + 2>(word), scale_[kRow], offset_[kRow]));
-    }
-    const uint32_t alone = lone_codes<kRegister>(word);
-    if constexpr (!kEncoding.scales_weights) {
-      if constexpr (Types::kA == DataType::kS8) return alone;
+    } else if constexpr (kToE4M3) {
       return alone + ((alone & 0x80808080) >> 7);  // shift and addition are one instruction
-    } else if constexpr (Types::kA == DataType::kS8) {
+    } else if constexpr (kToS8 && kEncoding.scales_weights) {
       return (alone * scale_[kRow] + offset_[kRow]) ^ 0x80808080;
+    } else if constexpr (kToS8) {
+      return alone;
     } else if constexpr (kFormat.has_zeros) {
       return A::fma(A::subtract(alone, zero_[kRow]), scale_[kRow], offset_[kRow]);
     } else if constexpr (kBias != 0) {

@@ -56,8 +56,8 @@ struct BitField {
   int rotation;
 };
 
-// Group scales of a floating-point type of 8 bits are stored in 8 bits too, without a sign, and
-// become bits of a 16-bit float by a shift and an addition.
+// With activations of 16 bits, group scales of a floating-point type of 8 are stored in 8 bits too,
+// without a sign, and become bits of a 16-bit float by a shift and an addition.
 struct SmallScale {
   int mantissa_bits;
   int exponent_offset;  // added to the exponent's bits
@@ -113,7 +113,7 @@ constexpr Encoding encoding(DataType a, DataType b, DataType group_scale) {
     e.type = float16(DataType::kF16);
     e.lone_bits = 16;
     e.lone_exponent = 0x6400;  // 2^10
-    // The constant that is subtracted, (1024 + 8 * 2^shift) * scale, has then at most ten
+    // The constant that is subtracted, (1024 + 8 * 2^shift) * scale, has then at most nine
     // significant bits: it is exact.
     e.code_shift = 2;
     e.upper_shift = 4;

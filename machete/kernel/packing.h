@@ -124,7 +124,7 @@ MACHETE_HOST_DEVICE SmallFloat small_scale_at(const PackingSource& source, int64
   return small_float(source.types.b_group_scale, scale_byte_at(source, group, n));
 }
 
-// A number of e4m3 that is none of NaN, as a 16-bit float.
+// A number of e4m3 as a 16-bit float. Of NaN any: has_nan() sees to it.
 MACHETE_HOST_DEVICE uint16_t widened(const SmallFloat& x, const Float16& type) {
   if (x.exponent == kNoExponent) return 0;
   return static_cast<uint16_t>(x.negative << 15 |

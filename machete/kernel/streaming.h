@@ -17,7 +17,7 @@ struct StreamingWarps {
   int consumers;  // at most: so many have registers
   int enough;     // consumers that keep an SM busy: more along K only cost time to add up
   int producers;  // one for weights, one for activations; more make them a warpgroup
-  int turns;      // stages of a consumer, at least: wgmma holds two while others are on their way
+  int turns;  // stages of a consumer, if they fit: wgmma holds two while others are on their way
 };
 
 MACHETE_HOST_DEVICE constexpr StreamingWarps streaming_warps(KernelSchedule schedule) {

@@ -36,10 +36,12 @@ class WarpgroupMultiplier {
       Fragments<uint32_t> sums = {};
       multiply_units<true>(ring, end, locate, sums);
       for_each_sum(sums, [&](uint32_t sum, int i, int j) { accumulators[i][j] = to_float(sum); });
-    } else if (!Dequantise::kSplitsBlocks || groups_per_block_ == 1) {
+    } else if constexpr (!Dequantise::kSplitsBlocks) {
+      multiply_units<true>(ring, end, locate, accumulators);
+    } else if (groups_per_block_ == 1) {
       multiply_units<true>(ring, end, locate, accumulators);
     } else {
-      multiply_units<!Dequantise::kSplitsBlocks>(ring, end, locate, accumulators);
+      multiply_units<false>(ring, end, locate, accumulators);
     }
   }
 

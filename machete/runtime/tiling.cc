@@ -25,9 +25,14 @@ constexpr int kLongBytesInFlight = 72 * 1024;
 constexpr int kLongBlocks = 64;  // along K, of a CTA
 constexpr int kMaxWarpsK = 4;
 // K blocks of a CTA from which on four warpgroups along K gain nothing over two; and the stages
-// that each must have.
+// that each must have: with two, which is what weights of 8 bits leave, they lose 2 to 14 %.
 constexpr int kManyBlocks = 32;
-constexpr int kFewestTurns = 4;
+constexpr int kFewestTurns = 3;
+// Programmatic dependent launch: of a CTA's weights the ring holds one in so many at least where
+// the next kernel is held back,
+constexpr int kRingShare = 2;
+// and this much shared memory lets two CTAs on an SM, which has 228 KiB and keeps one for each.
+constexpr int kHalfSmBytes = 113 * 1024;
 
 // The time of a K step, which depends on how many clusters share the stream of weights.
 struct StepTime {
@@ -128,11 +133,12 @@ StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_
   const int in_flight = k_blocks / 2 < kLongBlocks ? kBytesInFlight : kLongBytesInFlight;
   tiles.stages = std::max(warps.turns, in_flight / turn_bytes) * tiles.warps_k;
   while (!fits()) tiles.stages -= tiles.warps_k;
-  // Where a CTA's weights nearly fit into its ring, and two CTAs into an SM, those of the next
-  // kernel would come in between: 5 to 14 % at M <= 8. With more tokens it is 1 to 3 % faster all
+  // Where a CTA's weights are soon all requested, and the shared memory of two fits an SM, the next
+  // kernel's would come in between: 5 to 14 % at M <= 8. With more tokens it is 1 to 3 % faster all
   // the same.
-  tiles.holds_next = kernel.tile_m == 8 && tiles.tiles_m * tiles.passes == 1 &&
-                     k_blocks <= 4 * tiles.stages && memory_bytes() <= kMaxStreamingBytes / 2;
+  const bool soon =
+      tiles.tiles_m * tiles.passes == 1 && ceil_div(k_blocks, 2) <= kRingShare * tiles.stages;
+  tiles.holds_next = kernel.tile_m == 8 && soon && memory_bytes() <= kHalfSmBytes;
   return tiles;
 }
 

@@ -48,12 +48,13 @@ class ProblemDesc:
         group_size: Input features that share a scale: k itself, which is one scale for each output
             feature, or a divisor of k that is a multiple of 32; of 16 where the groups' scales are
             e4m3, of 128 where a has 8 bits.
-        b_group_scale: Type of the groups' scales; None is the type of a. Where that has 8 bits,
-            scales of it are multiplied into the weights, others are applied to the groups' sums.
+        b_group_scale: Type of the groups' scales; None is the type of a, or bf16 if that has 8
+            bits. Then scales of the type of a are multiplied into the weights, others are applied
+            to the groups' sums.
         b_group_zeropoint: Type of the groups' zero points: that of a, for codes u4 and u8.
         b_channel_scale: Type of the output features' scales: "f32", where there are any.
         a_token_scale: Type of the tokens' scales: "f32", where there are any.
-        out: Type of the result; None is the type of a, if that has 16 bits.
+        out: Type of the result; None is the type of a, or bf16 if that has 8 bits.
     """
 
     a: DataType
@@ -70,7 +71,7 @@ class ProblemDesc:
     def __post_init__(self) -> None:
         for field in ("b_group_scale", "out"):
             if getattr(self, field) is None:
-                object.__setattr__(self, field, self.a)
+                object.__setattr__(self, field, "bf16" if self.a in ("e4m3", "s8") else self.a)
 
     @functools.cached_property
     def text(self) -> str:

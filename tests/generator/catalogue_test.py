@@ -21,7 +21,26 @@ class CatalogueTest(unittest.TestCase):
 
     def test_families(self) -> None:
         names = {"bf16_u4b8", "f16_u4b8", "bf16_u8b128", "f16_u8b128"}
+        names |= {f"{a}_u4b8{scale}" for a in ("e4m3", "s8") for scale in ("", "_gs", "_gsvoid")}
         self.assertLessEqual(names, set(map(_name, FAMILIES)))
+
+    def test_streaming_kernels_of_activations_of_8_bits(self) -> None:
+        by_name = {_name(family): family for family in FAMILIES}
+        short = "M <= 32 and (N > 5280 or 3168 < N <= 4224 or 2048 <= N <= 4224 and K <= 6144)"
+        wide = "M <= 64 and 9504 < N <= 12672"
+        for name, wanted in {
+            "e4m3_u4b8": [(8, "M <= 8"), (16, "M <= 16"), (32, short), (64, wide)],
+            "e4m3_u4b8_gs": [(32, short), (8, "M <= 8"), (64, wide)],
+            "e4m3_u4b8_gsvoid": [(8, "M <= 8"), (32, short), (64, wide)],
+            "s8_u4b8_gs": [(8, "M <= 8"), (16, "M <= 16"), (32, short)],
+        }.items():
+            found = [
+                (choice.tile_shape_mn[1], condition)
+                for condition, choice in by_name[name].heuristic
+                if not isinstance(choice, FastestOf)
+            ]
+            with self.subTest(name):
+                self.assertEqual(found, wanted)
 
     def test_the_activations_alone_do_not_change_the_choice(self) -> None:
         by_name = {_name(family): family for family in FAMILIES}

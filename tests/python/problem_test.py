@@ -78,7 +78,7 @@ class ProblemTest(unittest.TestCase):
             self.assertEqual(machete.ProblemDesc.parse(desc.text), desc)
             self.assertTrue(machete.can_implement(desc))
             none = dataclasses.replace(desc, b_group_scale=None)
-            self.assertEqual(none.b_group_scale, desc.a)
+            self.assertEqual(none.b_group_scale, "bf16")
             other = dataclasses.replace(desc, b_group_scale="s8" if desc.a == "e4m3" else "e4m3")
             status = machete.can_implement(other)
             self.assertFalse(status)

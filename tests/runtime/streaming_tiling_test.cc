@@ -47,7 +47,8 @@ constexpr Slice kSliceSizes[] = {
 constexpr int64_t kM[] = {1, 8, 9, 16, 17, 100, 513};
 constexpr int64_t kN[] = {8,    16,   24,    200,   1008,  2056,  3584,  4096,
                           4104, 6144, 10240, 14784, 14792, 28672, 57344, 200000};
-constexpr int kBlocksK[] = {1, 127, 128};  // the last with more bytes in flight
+// From 64 on two warpgroups along K at most, the last with more bytes in flight.
+constexpr int kBlocksK[] = {1, 32, 63, 64, 127, 128};
 constexpr int kResident[] = {1, 7, 8, 61, 66};
 
 struct Problem {
@@ -183,6 +184,57 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
     widest = std::max(widest, memory.total);
   });
   std::printf("at most %d of %d bytes\n", widest, kMaxStreamingBytes);
+}
+
+// How the warps of a layer lie along K, and whether it holds the next kernel back; the kernels are
+// those of 8 and 32 tokens.
+TEST(StreamingTiling, FollowsItsRules) {
+  struct Rule {
+    int tile_m;
+    int slice;  // of kSliceSizes
+    int64_t m;
+    int64_t n;
+    int64_t k;
+    int warps_n;
+    int warps_k;
+    int stages;
+    bool holds_next;
+  };
+  constexpr int kU4B8Slice = 0;
+  constexpr int kU8Slice = 3;
+  constexpr int kW4A8Slice = 4;
+  for (const Rule& rule : {
+           // Four warpgroups along K beside one along N, where K is short and each has three
+           // stages.
+           Rule{32, kU4B8Slice, 32, 4096, 4096, 4, 4, 12, false},
+           Rule{32, kU4B8Slice, 32, 4096, 8064, 4, 4, 12, false},
+           Rule{32, kU4B8Slice, 32, 4096, 8192, 4, 2, 14, false},
+           Rule{32, kU4B8Slice, 32, 6144, 4096, 8, 1, 7, false},
+           Rule{32, kU8Slice, 32, 4096, 4096, 4, 2, 10, false},
+           Rule{32, kW4A8Slice, 32, 4096, 4096, 4, 4, 20, false},
+           // Held back where a ring twice as large would have all, and two CTAs fit an SM.
+           Rule{8, kU4B8Slice, 8, 4096, 4096, 2, 4, 12, true},
+           Rule{8, kU4B8Slice, 8, 4096, 6144, 2, 4, 12, true},
+           Rule{8, kU4B8Slice, 8, 4096, 6400, 2, 4, 12, false},
+           Rule{8, kU4B8Slice, 9, 4096, 4096, 2, 4, 12, false},
+           Rule{8, kU4B8Slice, 8, 2048, 2048, 1, 4, 28, false},
+           Rule{8, kU8Slice, 8, 4096, 4096, 2, 4, 8, true},
+           Rule{8, kU8Slice, 8, 6144, 4096, 3, 4, 8, false},
+           Rule{8, kU4B8Slice, 8, 57344, 4096, 7, 1, 4, false},
+       }) {
+    Problem p = {{}, kSliceSizes[rule.slice], rule.m, rule.n, static_cast<int>(rule.k / kBlockK),
+                 66};
+    p.kernel.schedule =
+        rule.tile_m == 8 ? KernelSchedule::kStreaming : KernelSchedule::kStreamingWgmma;
+    p.kernel.tile_n = rule.tile_m == 8 ? 224 : 256;
+    p.kernel.tile_m = rule.tile_m;
+    p.kernel.a_bits = p.slice.a_bits;
+    const StreamingTiles tiles = p.plan();
+    EXPECT_EQ(tiles.warps_n, rule.warps_n) << describe(p, tiles);
+    EXPECT_EQ(tiles.warps_k, rule.warps_k) << describe(p, tiles);
+    EXPECT_EQ(tiles.stages, rule.stages) << describe(p, tiles);
+    EXPECT_EQ(tiles.holds_next, rule.holds_next) << describe(p, tiles);
+  }
 }
 
 TEST(StreamingTiling, PlacesEverythingWhereItsInstructionsWantIt) {

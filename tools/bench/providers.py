@@ -122,6 +122,8 @@ def encoded_types(a: str, b: str, group: int) -> tuple[bytes, bytes, bytes]:
     scale = FORMATS[b].scale
     if not scale and DTYPES[a].itemsize == 1:  # one scale of a feature is the channel's
         scale = "void" if group < 0 else "bf16"
+    elif scale == "a" and DTYPES[a].itemsize == 2:
+        raise KernelLibraryError(f"--b {b}; allowed with --a {a}: others")
     elif scale in ("", "a"):
         scale = a
     return a.encode(), FORMATS[b].type.encode(), scale.encode()
