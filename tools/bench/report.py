@@ -13,7 +13,7 @@ from pathlib import Path
 TOLERANCES = {"bf16": 3e-3, "f16": 4e-4, "e4m3": 3e-3, "s8": 3e-3}
 # Of peers that round the weights themselves: to three bits of mantissa, at most 2^-4 of each.
 PEER_TOLERANCES = {"scaled_mm": 4e-2}
-# For each input feature: tensor cores keep sums of e4m3 to 14 bits, which came to 4.4e-3, K = 28672.
+# For each input feature: tensor cores keep sums of e4m3 to 14 bits, which came to 4.4e-3 of 28672.
 E4M3_SUMS_TOLERANCE = 7e-8
 
 
