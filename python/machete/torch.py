@@ -140,16 +140,24 @@ def mm(
     return out
 
 
-def quantise(weight: torch.Tensor, *, b: DataType = "u4b8", group_size: int = 128) -> Weights:
+def quantise(
+    weight: torch.Tensor,
+    *,
+    b: DataType = "u4b8",
+    group_size: int = 128,
+    a: DataType | None = None,
+) -> Weights:
     """Rounds weights to the nearest code, with the least scales that reach each group's extremes.
 
     Args:
         weight: [n, k], floating point.
         b: "u4b8" or "u8b128".
         group_size: Divides k.
+        a: "e4m3" or "s8", for activations of this type and weights u4b8: groups then have scales of
+            this type, and each output feature one in fp32.
 
     Returns:
-        Codes and scales, the latter of the weight's dtype.
+        Codes and scales of the groups, the latter of the weight's dtype unless `a` says otherwise.
     """
     bits = {"u4b8": 4, "u8b128": 8}.get(b)
     if bits is None:
@@ -159,14 +167,39 @@ def quantise(weight: torch.Tensor, *, b: DataType = "u4b8", group_size: int = 12
         raise ValueError(f"group_size = {group_size}; allowed: divisors of k = {k}")
     bias = 1 << bits - 1
     groups = weight.float().view(n, -1, group_size)
-    scales = torch.maximum(groups.amax(-1) / (bias - 1), groups.amin(-1) / -bias)
-    scales = scales.to(weight.dtype)
+    least = torch.maximum(groups.amax(-1) / (bias - 1), groups.amin(-1) / -bias)
+    channel_scales = None
+    if a is None:
+        scales = least.to(weight.dtype)
+        steps = scales.float()
+    else:
+        if b != "u4b8" or a not in ("e4m3", "s8"):
+            raise ValueError(f"a = {a}; allowed with b = u4b8: None, e4m3, s8; else: None")
+        scales, channel_scales = _relative_scales(least, a)
+        steps = scales.float() * channel_scales.unsqueeze(-1)
     # A group of zeros has no scale to speak of.
-    divisors = torch.where(scales == 0, 1, scales).float().unsqueeze(-1)
+    divisors = torch.where(steps == 0, 1, steps).unsqueeze(-1)
     codes = (groups / divisors).round().clamp(-bias, bias - 1).add(bias).to(torch.uint8).view(n, k)
     if bits == 4:
         codes = codes[:, 0::2] | codes[:, 1::2] << 4
-    return Weights(codes=codes, group_scales=scales.t().contiguous())
+    return Weights(codes=codes, group_scales=scales.t().contiguous(), channel_scales=channel_scales)
+
+
+def _relative_scales(least: torch.Tensor, a: DataType) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scales of groups and of features whose products are no smaller than the given ones, [n, groups].
+
+    Those of a feature's groups go up to 16, which is as much as those of s8 may be.
+    """
+    features = least.amax(-1, keepdim=True) / 16
+    features = torch.where(features == 0, 1, features)
+    relative = (least / features).clamp(max=16)
+    if a == "s8":
+        scales = relative.ceil().clamp(min=1).to(torch.int8)
+    else:
+        scales = relative.to(DTYPES[a])
+        # The next one, where rounding took it below.
+        scales = (scales.view(torch.uint8) + (scales.float() < relative)).view(DTYPES[a])
+    return scales, features.squeeze(-1)
 
 
 class Linear(torch.nn.Module):

@@ -208,6 +208,32 @@ class LinearTest(unittest.TestCase):
             # Half a step, and what rounding the scale costs the group's extreme.
             self.assertLess(float(((weights - weight.double()).abs() / wide).max()), 1)
 
+    def test_quantised_weights_for_activations_of_8_bits(self) -> None:
+        weight = self.linear.weight.detach().clone()
+        weight[3, 128:256] = 0
+        weight[4] = 0
+        weight[5, :128] *= 1e-4
+        groups = weight.double().view(512, 8, 128)
+        least = torch.maximum(groups.amax(-1) / 7, groups.amin(-1) / -8)
+        for a, dtype in (("e4m3", torch.float8_e4m3fn), ("s8", torch.int8)):
+            with self.subTest(a):
+                quantised = machete.torch.quantise(weight, a=a)
+                scales, features = quantised.group_scales, quantised.channel_scales
+                self.assertEqual((scales.dtype, scales.shape), (dtype, (8, 512)))
+                self.assertEqual((features.dtype, features.shape), (torch.float32, (512,)))
+                self.assertLessEqual(float(scales.float().max()), 16)
+                steps = scales.t().double() * features.double().unsqueeze(-1)
+                codes = torch.stack((quantised.codes & 15, quantised.codes >> 4), dim=-1)
+                weights = (codes.double().view(512, 8, 128) - 8) * steps.unsqueeze(-1)
+                # fp32 has 24 bits.
+                error = (weights - groups).abs() - (0.5 + 1e-5) * steps.unsqueeze(-1)
+                self.assertLessEqual(float(error.max()), 0)
+                # Up to the next scale: an integer more, or of e4m3 an eighth, 2^-9 where that is less.
+                factor, further = (1, 1.001) if a == "s8" else (1.126, 0.002)
+                self.assertTrue((steps <= factor * least + further * features.unsqueeze(-1)).all())
+        with self.assertRaisesRegex(ValueError, "a = e4m3; allowed with b = u4b8"):
+            machete.torch.quantise(weight, b="u8b128", a="e4m3")
+
     def test_compiled(self) -> None:
         model = torch.nn.Sequential(
             machete.torch.Linear.from_linear(self.linear),
