@@ -186,7 +186,7 @@ def quantise(
 
 
 def _relative_scales(least: torch.Tensor, a: DataType) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scales of groups and of features whose products are no smaller than the given ones, [n, groups].
+    """Scales of groups and of features, with products no smaller than the given ones, [n, groups].
 
     Those of a feature's groups go up to 16, which is as much as those of s8 may be.
     """

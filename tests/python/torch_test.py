@@ -228,7 +228,7 @@ class LinearTest(unittest.TestCase):
                 # fp32 has 24 bits.
                 error = (weights - groups).abs() - (0.5 + 1e-5) * steps.unsqueeze(-1)
                 self.assertLessEqual(float(error.max()), 0)
-                # Up to the next scale: an integer more, or of e4m3 an eighth, 2^-9 where that is less.
+                # Up to the next scale: an integer more, or of e4m3 an eighth, at least 2^-9.
                 factor, further = (1, 1.001) if a == "s8" else (1.126, 0.002)
                 self.assertTrue((steps <= factor * least + further * features.unsqueeze(-1)).all())
         with self.assertRaisesRegex(ValueError, "a = e4m3; allowed with b = u4b8"):
