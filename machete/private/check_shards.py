@@ -1,4 +1,5 @@
-"""Refuses compiled kernels whose tensor core instructions are serialised.
+"""Refuses compiled kernels whose tensor core instructions are serialised, or whose bytes depend on
+the folder that they were compiled in.
 
     check_shards.py STAMP ARCHIVE...
 
@@ -6,6 +7,9 @@ When ptxas cannot keep several wgmma in flight (its messages C7508, C7510, C7511
 so as information, which no option of nvcc turns into an error, and the kernel runs at a fraction of
 its speed. It then puts every wgmma between a WARPGROUP.ARRIVE and a WARPGROUP.DEPBAR of its own,
 where a good kernel has one ARRIVE for several. So the instructions themselves are counted.
+
+Where device code has static variables or anonymous namespaces, nvcc names them by a hash of the
+source's absolute path.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ INSTRUCTION_BYTES = 16
 # Of sm_90: the lowest 16 bits of an HGMMA, the lowest 64 of a WARPGROUP.ARRIVE.
 HGMMA = 0x7DF0
 ARRIVE = 0x79C5
+# In the names that nvcc makes by a file's path.
+BY_PATH = b"_INTERNAL_"
 
 
 def cubins(data: bytes) -> Iterator[bytes]:
@@ -58,25 +64,30 @@ def is_serialised(code: bytes) -> bool:
     return mma > 0 and mma < 2 * arrive
 
 
+def faults_of(archive: bytes) -> Iterator[str]:
+    """What is wrong with an archive's objects, in words."""
+    for cubin in cubins(archive):
+        for name, code in functions(cubin):
+            if is_serialised(code):
+                yield (
+                    f"{name}: ptxas serialised its wgmma instructions (C7508, C7510, C7511; the"
+                    " compiler's output says why). Allowed: several in flight."
+                )
+    at = archive.find(BY_PATH)
+    if at >= 0:
+        name = archive[archive.rfind(b"\0", 0, at) + 1 : archive.find(b"\0", at)].decode()
+        yield f"{name}: a name by the source's path. Allowed in device code: no statics."
+
+
 def main() -> int:
     """Checks the archives; writes the stamp if all is well."""
     stamp, *archives = map(Path, sys.argv[1:])
-    bad = [
-        name
-        for archive in archives
-        for cubin in cubins(archive.read_bytes())
-        for name, code in functions(cubin)
-        if is_serialised(code)
-    ]
-    for name in bad:
-        print(
-            f"{name}: ptxas serialised its wgmma instructions (C7508, C7510, C7511; the compiler's "
-            "output says why). Allowed: several in flight.",
-            file=sys.stderr,
-        )
-    if not bad:
+    faults = [fault for archive in archives for fault in faults_of(archive.read_bytes())]
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    if not faults:
         stamp.touch()
-    return 1 if bad else 0
+    return 1 if faults else 0
 
 
 if __name__ == "__main__":

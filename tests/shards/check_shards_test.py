@@ -31,7 +31,7 @@ def cubin(functions: dict[str, bytes]) -> bytes:
 
 
 class CheckShardsTest(unittest.TestCase):
-    """What counts as serialised."""
+    """What is refused."""
 
     def test_several_in_flight(self) -> None:
         self.assertFalse(check_shards.is_serialised(ARRIVE + 4 * HGMMA + DEPBAR))
@@ -52,6 +52,13 @@ class CheckShardsTest(unittest.TestCase):
             for name, code in check_shards.functions(program)
         }
         self.assertEqual(found, {"good": False, "bad": True, "plain": False})
+
+    def test_faults(self) -> None:
+        good, bad = ARRIVE + 4 * HGMMA + DEPBAR, 2 * (ARRIVE + HGMMA + DEPBAR)
+        self.assertEqual(list(check_shards.faults_of(cubin({"good": good}))), [])
+        by_path = "_ZN12_INTERNAL_9a7kPowersE"
+        faults = list(check_shards.faults_of(cubin({"bad": bad, by_path: OTHER})))
+        self.assertEqual([fault.split(":")[0] for fault in faults], ["bad", f".text.{by_path}"])
 
 
 if __name__ == "__main__":
