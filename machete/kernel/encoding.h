@@ -92,6 +92,14 @@ struct Encoding {
   }
 };
 
+// Integers of 4 bits, two in each byte of a word.
+constexpr void place_halves_of_bytes(Encoding& e) {
+  for (int p = 0; p < 4; ++p) {
+    const int shift = e.code_shift + (p % 2) * e.upper_shift;
+    e.fields[p][0] = {static_cast<uint16_t>(0xf << shift), p < 2 ? 0 : 24};
+  }
+}
+
 // The fields of e4m3 and e2m1 were found by search: no others take fewer instructions.
 constexpr Encoding encoding(DataType a, DataType b, DataType group_scale) {
   Encoding e = {};
@@ -119,10 +127,7 @@ constexpr Encoding encoding(DataType a, DataType b, DataType group_scale) {
     e.upper_shift = 4;
     e.exponent = -e.code_shift;
     e.largest_scale_exponent = 5;  // 8 * 30 is below 448
-    for (int p = 0; p < 4; ++p) {
-      const int shift = e.code_shift + (p % 2) * e.upper_shift;
-      e.fields[p][0] = {static_cast<uint16_t>(0xf << shift), p < 2 ? 0 : 24};
-    }
+    place_halves_of_bytes(e);
     return e;
   }
   const bool is_f16 = a == DataType::kF16;
@@ -170,10 +175,7 @@ constexpr Encoding encoding(DataType a, DataType b, DataType group_scale) {
         e.code_shift = is_f16 ? 2 : 0;
         e.upper_shift = 4;
         e.largest_scale_exponent = -7;
-        for (int p = 0; p < 4; ++p) {
-          const int shift = e.code_shift + (p % 2) * e.upper_shift;
-          e.fields[p][0] = {static_cast<uint16_t>(0xf << shift), p < 2 ? 0 : 24};
-        }
+        place_halves_of_bytes(e);
       }
       e.exponent = e.type.smallest_exponent - e.code_shift;
     }

@@ -21,7 +21,6 @@ struct PackingSource {
   GroupFormat format;
   int a_bits;
   int code_bits;
-  int scale_bits;         // of a group
   uint32_t padding_code;  // the code of weight zero, where there are no zero points
   int64_t n;
   int64_t k;
@@ -40,7 +39,6 @@ inline PackingSource packing_source(const ProblemDesc& desc, const Weights& weig
           group_format(types.a, types.b_group_scale, types.b_group_zeropoint),
           info(types.a).bits,
           info(types.b).bits,
-          info(types.b_group_scale).bits,
           static_cast<uint32_t>(info(types.b).bias),
           desc.n,
           desc.k,
@@ -226,12 +224,12 @@ MACHETE_HOST_DEVICE bool has_nan(const PackingSource& source, int64_t n) {
       if ((source.codes[n * source.k + k] & 0x7f) == 0x7f) return true;
     }
   }
+  const DataType scale = source.types.b_group_scale;
+  const bool is_small = scale == DataType::kE4M3 || scale == DataType::kUE8M0;
   for (int64_t group = 0; group * source.group_size < source.k; ++group) {
-    if (source.types.b_group_scale == DataType::kS8) {
-      if (!is_integer_scale(integer_scale_at(source, group, n))) return true;
-    } else if (source.scale_bits == 8 && small_scale_at(source, group, n).is_nan) {
+    if (is_small && small_scale_at(source, group, n).is_nan) return true;
+    if (scale == DataType::kS8 && !is_integer_scale(integer_scale_at(source, group, n)))
       return true;
-    }
     if (source.format.has_zeros && zero_at(source, group, n) == kBadZero) return true;
   }
   return false;

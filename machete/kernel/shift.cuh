@@ -2,8 +2,8 @@
 //
 // Shifts, masks and permutations share a pipe that takes two cycles for a warp's instruction (CUDA
 // Programming Guide, "Arithmetic Instructions", compute capability 9.0: 64 a cycle and SM), and
-// masks alone nearly fill it. Multiplications have another. Of a factor that it knows the compiler
-// makes a shift again, so factors come from memory.
+// dequantisation is mostly masks. Multiplications have another. Of a factor that it knows the
+// compiler makes a shift again, so factors come from memory.
 //
 // Included where the host's pass sees it too, which registers the constants. They are not static:
 // the names of static ones depend on where the sources lie, and with them the object's bytes.
