@@ -1,8 +1,9 @@
-// The streaming kernel, for few tokens: nothing but the weights' way from memory counts. Pairs of
-// CTAs split K and share the features evenly in units of 16, so that every SM streams the same
-// number of bytes whatever N is; what they compute is exchanged through distributed shared memory,
-// so no workspace, flag or second kernel is needed and results are reproducible. It multiplies by
-// mma.sync or by wgmma: of either instruction a warp has 16 features, one slice.
+// The streaming kernel, for few tokens: nothing but the weights' way from memory counts. CTAs share
+// the features evenly in units of 16, so that every SM streams the same number of bytes whatever N
+// is. Where that leaves few of them to each, pairs split K, and exchange what they compute through
+// distributed shared memory, so no workspace, flag or second kernel is needed and results are
+// reproducible. It multiplies by mma.sync or by wgmma: of either instruction a warp has 16
+// features, one slice.
 #pragma once
 
 #include "machete/kernel/params.h"
@@ -19,10 +20,11 @@
 
 namespace machete {
 
+// The parameters before the maps: 0.15 us a launch faster than after them.
 template <class Types, class Schedule, template <class, class> class Multiplier>
 __global__ void __launch_bounds__((max_streaming_threads(Schedule::kKernelSchedule)), 1)
-    streaming(const __grid_constant__ ActivationMaps activations,
-              const __grid_constant__ StreamingParams params) {
+    streaming(const __grid_constant__ StreamingParams params,
+              const __grid_constant__ ActivationMaps activations) {
 #ifdef __CUDA_ARCH__
   constexpr int kTileM = Schedule::kTileM;
   constexpr bool kByWarpgroups = streaming_warps(Schedule::kKernelSchedule).team > 1;

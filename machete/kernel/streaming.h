@@ -9,6 +9,7 @@ namespace machete {
 
 constexpr int kMaxStreamingBytes = 227 * 1024;  // of shared memory: all that a CTA can have
 constexpr int kFragmentBytes = 32 * 16;         // four sums a lane: 16 features x 8 tokens
+constexpr int kMaxWarpsK = 4;                   // that add up their sums; or two, or one
 
 // The warps of a CTA, and how they take from the ring.
 struct StreamingWarps {
@@ -30,18 +31,20 @@ constexpr int max_streaming_threads(KernelSchedule schedule) {
   return (warps.consumers + warps.producers) * 32;
 }
 
-// The features are shared out evenly, in slices, among pairs of CTAs (clusters of two), of which
-// each CTA takes one half of K. A pair works through its slices in passes of equal width.
+// The features are shared out evenly, in slices, among clusters of two CTAs, of which each takes
+// one half of K, or of a single CTA. A cluster works through its slices in passes of equal width.
 struct StreamingTiles {
-  int pairs;        // clusters in the grid
-  int pair_slices;  // of a pair; the first `extra` pairs have one more
+  int cluster;         // CTAs of a cluster
+  int clusters;        // in the grid
+  int cluster_slices;  // of a cluster; the first `extra` have one more
   int extra;
-  int tiles_m;      // passes over all slices, each for other tokens
-  int passes;       // for a pair and a tile of tokens
-  int pass_slices;  // of a pass; the last may have less
-  int warps_n;      // consumer warps along the features of a pass
-  int warps_k;      // consumer warps that take K blocks of the same features in turn
-  int stages;       // a multiple of warps_k: a stage always belongs to the same consumers
+  int first_blocks;  // along K, of a cluster's first CTA; a second has the rest
+  int tiles_m;       // passes over all slices, each for other tokens
+  int passes;        // for a cluster and a tile of tokens
+  int pass_slices;   // of a pass; the last may have less
+  int warps_n;       // consumer warps along the features of a pass
+  int warps_k;       // consumer warps that take K blocks of the same features in turn
+  int stages;        // a multiple of warps_k: a stage always belongs to the same consumers
   // Programmatic dependent launch: the next kernel of the stream begins once all weights of this
   // one have been requested, not with it.
   bool holds_next;
@@ -53,7 +56,7 @@ struct StreamingMemory {
   int weight_bytes;      // of a stage
   int weights;           // after the activations, which begin at 0
   int partials;          // of the warps along K
-  int exchange;          // what the other CTA sends, for even and odd passes
+  int exchange;          // what the cluster's other CTA sends, for even and odd passes
   int exchange_bytes;    // of a pass
   int barriers;
   int total;

@@ -1,5 +1,5 @@
 // The streaming kernel's consumers: from a multiplier's sums to the output. Warps along K add up in
-// shared memory, the CTAs of a pair exchange halves through distributed shared memory.
+// shared memory, two CTAs of a cluster exchange halves through distributed shared memory.
 #pragma once
 
 #include "machete/kernel/output.cuh"
@@ -7,8 +7,8 @@
 
 namespace machete {
 
-// A warp. It adds up its own of the fragments among the warps along K; of these one CTA finishes
-// the even ones, the other the odd.
+// A warp. It adds up its own of the fragments among the warps along K; of these one of two CTAs
+// finishes the even ones, the other the odd.
 template <class Types, class Multiplier>
 class StreamingConsumer {
  public:
@@ -22,8 +22,8 @@ class StreamingConsumer {
         shared_(shared),
         warp_n_(warp % params.tiles.warps_n),
         warp_k_(warp / params.tiles.warps_n),
-        lane_(lane),
-        rank_(blockIdx.x % 2) {
+        lane_(lane) {
+    if (params.tiles.cluster > 1) kept_ = walk.rank == 0 ? kEven : kOdd;
     for (int i = 0; i < kFragments; ++i) {
       if (i % params.tiles.warps_k == warp_k_) mine_ |= 1 << i;
     }
@@ -40,14 +40,14 @@ class StreamingConsumer {
     };
     // A pass is finished after the next one's multiplication, which hides the exchange, where there
     // are registers for its sums meanwhile.
+    uint32_t last = 0;
     StreamingPass last_pass = {};
     Sums last_sums;
-    int passes = 0;
     walk_.template for_each_pass<kTokenTiles * 8>([&](int index, const StreamingPass& pass) {
       prefetch_rows(pass);
       Sums sums = {};
       multiply(ring, (index + 1) * walk_.k_blocks, locate, sums);
-      if (Multiplier::kFinishesLate && index > 0) finish(index - 1, last_pass, last_sums);
+      if (Multiplier::kFinishesLate && index > 0) finish(last, last_pass, last_sums);
       add_along_k(index, sums);
       send(index, sums);
       if constexpr (!Multiplier::kFinishesLate) {
@@ -56,15 +56,17 @@ class StreamingConsumer {
       }
       last_pass = pass;
       for_each_sum(sums, [&](float sum, int i, int j) { last_sums[i][j] = sum; });
-      passes = index + 1;
+      last = index;
     });
-    if constexpr (Multiplier::kFinishesLate) finish(passes - 1, last_pass, last_sums);
+    if constexpr (Multiplier::kFinishesLate) finish(last, last_pass, last_sums);
   }
 
  private:
   static constexpr int kWarpSlices = Multiplier::kWarpSlices;
   static constexpr int kTokenTiles = Multiplier::kTokenTiles;
   static constexpr int kFragments = kWarpSlices * kTokenTiles;  // [slice][8 tokens]
+  static constexpr int kEven = 1;
+  static constexpr int kOdd = 2;
   using Sums = float[kFragments][4];
 
   // A pass may end before its last warps' slices do.
@@ -78,7 +80,8 @@ class StreamingConsumer {
     for (int s = 0; s < kWarpSlices; ++s) ptx::prefetch_global_l2(row(pass, s));
   }
 
-  __device__ __forceinline__ void finish(int index, const StreamingPass& pass, Sums& sums) const {
+  __device__ __forceinline__ void finish(uint32_t index, const StreamingPass& pass,
+                                         Sums& sums) const {
     uint2 rows[kWarpSlices][2];
 #pragma unroll
     for (int s = 0; s < kWarpSlices; ++s) {
@@ -90,7 +93,7 @@ class StreamingConsumer {
   }
 
   // Each of the warps along K adds up a part of the fragments.
-  __device__ __forceinline__ void add_along_k(int pass, Sums& sums) const {
+  __device__ __forceinline__ void add_along_k(uint32_t pass, Sums& sums) const {
     const int warps_k = params_.tiles.warps_k;
     if (warps_k == 1) return;
     const uint32_t base =
@@ -103,26 +106,41 @@ class StreamingConsumer {
       }
     }
     ptx::named_barrier(1 + warp_n_, warps_k * 32);
+    if (warps_k == kMaxWarpsK) {
+      add_others<kMaxWarpsK>(base, sums);
+    } else {
+      add_others<2>(base, sums);
+    }
+  }
+
+  // Without a branch between the loads, whose latency nothing else hides.
+  template <int kWarpsK>
+  __device__ __forceinline__ void add_others(uint32_t base, Sums& sums) const {
 #pragma unroll
     for (int i = 0; i < kFragments; ++i) {
       if (!is_mine(i)) continue;
-      for (int w = 0; w < warps_k; ++w) {
-        if (w == warp_k_) continue;
-        ptx::add_shared_v4(sums[i], base + (w * kFragments + i) * kFragmentBytes);
+#pragma unroll
+      for (int other = 1; other < kWarpsK; ++other) {
+        ptx::add_shared_v4(sums[i], base + ((warp_k_ ^ other) * kFragments + i) * kFragmentBytes);
       }
     }
   }
 
   // Whether this CTA finishes a fragment.
-  __device__ __forceinline__ bool is_kept(int fragment) const { return fragment % 2 == rank_; }
+  __device__ __forceinline__ bool is_kept(int fragment) const {
+    return (kept_ & (fragment % 2 == 0 ? kEven : kOdd)) != 0;
+  }
+  __device__ __forceinline__ bool keeps_all() const { return kept_ == (kEven | kOdd); }
 
-  __device__ __forceinline__ void send(int pass, const Sums& sums) const {
+  __device__ __forceinline__ void send(uint32_t pass, const Sums& sums) const {
+    if (keeps_all()) return;
     const uint32_t barrier = exchange_barrier(pass);
     if (warp_n_ == 0 && warp_k_ == 0 && lane_ == 0) {
       ptx::mbarrier_arrive_expect_tx(barrier, memory_.exchange_bytes);
     }
-    const uint32_t slot = ptx::map_to_cta(exchange_slot(pass), rank_ ^ 1);
-    const uint32_t remote_barrier = ptx::map_to_cta(barrier, rank_ ^ 1);
+    const int other = kept_ == kEven ? 1 : 0;
+    const uint32_t slot = ptx::map_to_cta(exchange_slot(pass), other);
+    const uint32_t remote_barrier = ptx::map_to_cta(barrier, other);
 #pragma unroll
     for (int i = 0; i < kFragments; ++i) {
       if (is_mine(i) && !is_kept(i)) {
@@ -131,7 +149,8 @@ class StreamingConsumer {
     }
   }
 
-  __device__ __forceinline__ void receive(int pass, Sums& sums) const {
+  __device__ __forceinline__ void receive(uint32_t pass, Sums& sums) const {
+    if (keeps_all()) return;
     ptx::mbarrier_wait_cluster(exchange_barrier(pass), pass / 2 % 2);
     const uint32_t slot = exchange_slot(pass);
 #pragma unroll
@@ -174,10 +193,10 @@ class StreamingConsumer {
 
   __device__ __forceinline__ bool is_mine(int fragment) const { return mine_ >> fragment & 1; }
 
-  __device__ __forceinline__ uint32_t exchange_barrier(int pass) const {
+  __device__ __forceinline__ uint32_t exchange_barrier(uint32_t pass) const {
     return shared_ + memory_.barriers + (2 * params_.tiles.stages + pass % 2) * 8;
   }
-  __device__ __forceinline__ uint32_t exchange_slot(int pass) const {
+  __device__ __forceinline__ uint32_t exchange_slot(uint32_t pass) const {
     return shared_ + memory_.exchange + pass % 2 * memory_.exchange_bytes +
            warp_n_ * (kFragments / 2) * kFragmentBytes + lane_ * 16;
   }
@@ -189,8 +208,8 @@ class StreamingConsumer {
   const int warp_n_;
   const int warp_k_;
   const int lane_;
-  const int rank_;
-  int mine_ = 0;  // a bit for each fragment that this warp adds up
+  int kept_ = kEven | kOdd;  // fragments that this CTA finishes
+  int mine_ = 0;             // a bit for each fragment that this warp adds up
 };
 
 }  // namespace machete

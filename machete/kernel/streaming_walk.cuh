@@ -8,23 +8,24 @@
 
 namespace machete {
 
-// The slices [begin, end) of one pass of a pair, for the tokens from first_token on.
+// The slices [begin, end) of one pass of a cluster, for the tokens from first_token on.
 struct StreamingPass {
   int begin;
   int end;
   int first_token;
 };
 
-// A pair's slices for each tile of tokens, a CTA's half of K.
+// A cluster's slices for each tile of tokens, a CTA's part of K.
 class StreamingWalk {
  public:
   __device__ __forceinline__ StreamingWalk(const StreamingParams& params) : tiles_(params.tiles) {
-    const int pair = blockIdx.x / 2;
-    begin_ = pair * tiles_.pair_slices + min(pair, tiles_.extra);
-    end_ = begin_ + tiles_.pair_slices + (pair < tiles_.extra);
-    const int half = params.k_blocks / 2;
-    k_begin = blockIdx.x % 2 == 0 ? 0 : half;
-    k_blocks = blockIdx.x % 2 == 0 ? half : params.k_blocks - half;
+    const int second = tiles_.cluster - 1;  // the rank of a cluster's last CTA, and a shift
+    rank = blockIdx.x & second;
+    const int cluster = blockIdx.x >> second;
+    begin_ = cluster * tiles_.cluster_slices + min(cluster, tiles_.extra);
+    end_ = begin_ + tiles_.cluster_slices + (cluster < tiles_.extra);
+    k_begin = rank == 0 ? 0 : tiles_.first_blocks;
+    k_blocks = rank == 0 ? tiles_.first_blocks : params.k_blocks - tiles_.first_blocks;
   }
 
   // Calls function(index, pass) for each pass in turn.
@@ -39,6 +40,7 @@ class StreamingWalk {
     }
   }
 
+  int rank;      // of the CTA in its cluster
   int k_begin;   // in blocks
   int k_blocks;  // of each pass
 

@@ -82,9 +82,8 @@ Status encode_activations(const MmArgs& args, int part, ActivationMaps* maps) {
 }
 
 // By the driver: in every launch the runtime looks the function up again.
-Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, int clusters, int threads,
-                       int shared_bytes, void** parameters) {
-  const unsigned cluster = kernel.cluster_n * kernel.cluster_k;
+Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, unsigned cluster,
+                       int clusters, int threads, int shared_bytes, void** parameters) {
   CUlaunchAttribute attributes[2] = {};
   attributes[0].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
   attributes[0].value.clusterDim = {cluster, 1, 1};
@@ -129,9 +128,9 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
   const StreamingTiles& tiles = params.tiles;
   const StreamingMemory memory =
       streaming_memory(kernel.schedule, kernel.tile_m, kernel.a_bits, params.slice_bytes, tiles);
-  void* parameters[] = {&activations, &params};
+  void* parameters[] = {&params, &activations};
   return launch_clusters(
-      kernel, args, tiles.pairs,
+      kernel, args, tiles.cluster, tiles.clusters,
       (tiles.warps_n * tiles.warps_k + streaming_warps(kernel.schedule).producers) * 32,
       memory.total, parameters);
 }
@@ -171,8 +170,8 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
     if (!status.ok()) return status;
   }
   void* parameters[] = {&activations, &output, &params};
-  return launch_clusters(kernel, args, params.tiles.clusters, kernel.threads, kernel.shared_bytes,
-                         parameters);
+  return launch_clusters(kernel, args, kernel.cluster_n * kernel.cluster_k, params.tiles.clusters,
+                         kernel.threads, kernel.shared_bytes, parameters);
 }
 
 }  // namespace

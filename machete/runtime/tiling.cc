@@ -23,7 +23,8 @@ constexpr double kWorthSharing = 0.95;
 constexpr int kBytesInFlight = 64 * 1024;
 constexpr int kLongBytesInFlight = 72 * 1024;
 constexpr int kLongBlocks = 64;  // along K, of a CTA
-constexpr int kMaxWarpsK = 4;
+// Slices for each CTA up to which pairs split K all the same: copies of fewer slices are too small.
+constexpr int kFewSlices = 4;
 // K blocks of a CTA from which on four warpgroups along K gain nothing over two; and the stages
 // that each must have: with two, which is what weights of 8 bits leave, they lose 2 to 14 %.
 constexpr int kManyBlocks = 32;
@@ -48,6 +49,32 @@ struct StepTime {
   const double alone;
   const double streamed;  // of each cluster
 };
+
+// How clusters of so many CTAs share the features.
+StreamingTiles share_slices(const KernelEntry& kernel, int slices, int cluster, int resident_ctas) {
+  StreamingTiles tiles = {};
+  tiles.cluster = cluster;
+  tiles.clusters = std::min(slices, resident_ctas / cluster);
+  tiles.cluster_slices = slices / tiles.clusters;
+  tiles.extra = slices % tiles.clusters;
+  const int width = tiles.cluster_slices + (tiles.extra > 0);
+  tiles.passes = static_cast<int>(ceil_div(width * kSliceN, kernel.tile_n));
+  tiles.pass_slices = static_cast<int>(ceil_div(width, tiles.passes));
+  const StreamingWarps warps = streaming_warps(kernel.schedule);
+  tiles.warps_n =
+      static_cast<int>(ceil_div(tiles.pass_slices, warps.slices * warps.team)) * warps.team;
+  return tiles;
+}
+
+// Without clusters, unless CTAs would have few slices, or more to multiply than in clusters: warps
+// multiply what they have room for. What a cluster exchanges and waits for costs 1 us a launch.
+StreamingTiles share_slices(const KernelEntry& kernel, int slices, int resident_ctas) {
+  const StreamingTiles split = share_slices(kernel, slices, kernel.cluster_k, resident_ctas);
+  const StreamingTiles whole = share_slices(kernel, slices, 1, resident_ctas);
+  const bool few = slices <= kFewSlices * resident_ctas;
+  const bool more = whole.passes * whole.warps_n * kernel.cluster_k > split.passes * split.warps_n;
+  return few || more ? split : whole;
+}
 
 }  // namespace
 
@@ -103,19 +130,13 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
 }
 
 StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int k_blocks,
-                                    int slice_bytes, int resident_pairs) {
-  StreamingTiles tiles = {};
-  const int slices = static_cast<int>(ceil_div(n, kSliceN));
-  tiles.pairs = std::min(slices, resident_pairs);
-  tiles.pair_slices = slices / tiles.pairs;
-  tiles.extra = slices % tiles.pairs;
+                                    int slice_bytes, int resident_clusters) {
+  StreamingTiles tiles = share_slices(kernel, static_cast<int>(ceil_div(n, kSliceN)),
+                                      kernel.cluster_k * resident_clusters);
+  tiles.first_blocks = k_blocks / tiles.cluster;
+  const int most_blocks = k_blocks - tiles.first_blocks * (tiles.cluster - 1);
   tiles.tiles_m = static_cast<int>(ceil_div(m, kernel.tile_m));
-  const int width = tiles.pair_slices + (tiles.extra > 0);
-  tiles.passes = static_cast<int>(ceil_div(width * kSliceN, kernel.tile_n));
-  tiles.pass_slices = static_cast<int>(ceil_div(width, tiles.passes));
   const StreamingWarps warps = streaming_warps(kernel.schedule);
-  tiles.warps_n =
-      static_cast<int>(ceil_div(tiles.pass_slices, warps.slices * warps.team)) * warps.team;
   const auto memory_bytes = [&] {
     return streaming_memory(kernel.schedule, kernel.tile_m, kernel.a_bits, slice_bytes, tiles)
         .total;
@@ -126,18 +147,17 @@ StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_
   // and costs 3 to 6 % beside two. Four gain another 3 to 8 % where K is short.
   tiles.warps_k = kMaxWarpsK;
   tiles.stages = kFewestTurns * tiles.warps_k;
-  const bool alone = tiles.warps_n == warps.team && k_blocks / 2 < kManyBlocks && fits();
+  const bool alone = tiles.warps_n == warps.team && tiles.first_blocks < kManyBlocks && fits();
   const int enough = alone ? warps.consumers : warps.enough;
   while (tiles.warps_k > 1 && tiles.warps_n * tiles.warps_k > enough) tiles.warps_k /= 2;
   const int turn_bytes = tiles.warps_n * warps.slices * slice_bytes * tiles.warps_k;
-  const int in_flight = k_blocks / 2 < kLongBlocks ? kBytesInFlight : kLongBytesInFlight;
+  const int in_flight = tiles.first_blocks < kLongBlocks ? kBytesInFlight : kLongBytesInFlight;
   tiles.stages = std::max(warps.turns, in_flight / turn_bytes) * tiles.warps_k;
   while (!fits()) tiles.stages -= tiles.warps_k;
   // Where a CTA's weights are soon all requested, and the shared memory of two fits an SM, the next
   // kernel's would come in between: 5 to 14 % at M <= 8. With more tokens it is 1 to 3 % faster all
   // the same.
-  const bool soon =
-      tiles.tiles_m * tiles.passes == 1 && ceil_div(k_blocks, 2) <= kRingShare * tiles.stages;
+  const bool soon = tiles.tiles_m * tiles.passes == 1 && most_blocks <= kRingShare * tiles.stages;
   tiles.holds_next = kernel.tile_m == 8 && soon && memory_bytes() <= kHalfSmBytes;
   return tiles;
 }

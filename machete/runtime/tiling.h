@@ -20,10 +20,9 @@ int64_t count_tiles(const KernelEntry& kernel, int64_t m, int64_t n);
 TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
                       int resident_clusters);
 
-// The same for a streaming kernel on a device that holds `resident_pairs` of its clusters, with the
-// packed layout's blocks along K and bytes of a slice.
+// The same for a streaming kernel, with the packed layout's blocks along K and bytes of a slice.
 StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int k_blocks,
-                                    int slice_bytes, int resident_pairs);
+                                    int slice_bytes, int resident_clusters);
 
 // The workspace of stream-K: flags, then partial sums.
 constexpr size_t kFlagsBytes = 4096;

@@ -36,6 +36,8 @@ constexpr Layer kLayers[] = {
     {"OneSlice", 8, 4096, 513},
     {"OneBlock", 8, 16, 513},
     {"OneStep", 4104, 16, 513},
+    // Wide enough for streaming kernels without clusters.
+    {"Wide", 15368, 528, 100},
 };
 
 // Around the sizes of tiles, of the streaming kernel's passes and of the groups of eight tokens

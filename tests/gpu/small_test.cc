@@ -26,6 +26,8 @@ struct Layer {
 // nor is a tile shared; on the other all do, and tiles are.
 constexpr Layer kOnce = {"Once", 264, 384, 11};
 constexpr Layer kAgain = {"Again", 2056, 20608, 21};
+// Wide enough for streaming kernels without clusters; no stage is used twice.
+constexpr Layer kWide = {"WideOnce", 15368, 256, 11};
 
 ProblemDesc make_desc(const TypeSet& types, const Layer& layer) {
   const int64_t group = usual_group(types);
@@ -61,11 +63,11 @@ TEST_P(SmallTest, MatchesFloat64) {
   EXPECT_LE(reference.error(args), tolerance(layer.m, layer.n));
 }
 
-std::vector<Kernel> kernels() {
+std::vector<Kernel> kernels(const std::string& name_part = "") {
   std::vector<Kernel> made;
   for (const TypeSet& types : kFamilies) {
-    for (const char* schedule : schedules_of(make_desc(types, kOnce))) {
-      made.emplace_back(types, schedule);
+    for (const std::string schedule : schedules_of(make_desc(types, kOnce))) {
+      if (schedule.find(name_part) != std::string::npos) made.emplace_back(types, schedule);
     }
   }
   return made;
@@ -79,6 +81,10 @@ std::string test_name(const ::testing::TestParamInfo<SmallTest::ParamType>& info
 INSTANTIATE_TEST_SUITE_P(Kernels, SmallTest,
                          ::testing::Combine(::testing::ValuesIn(kernels()),
                                             ::testing::Values(kOnce, kAgain)),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(StreamingKernels, SmallTest,
+                         ::testing::Combine(::testing::ValuesIn(kernels("_1x1x2_Stream")),
+                                            ::testing::Values(kWide)),
                          test_name);
 
 }  // namespace

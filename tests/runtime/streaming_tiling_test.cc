@@ -75,10 +75,10 @@ std::string describe(const Problem& p, const StreamingTiles& t) {
          std::to_string(p.kernel.tile_n) + " x " + std::to_string(p.kernel.tile_m) +
          ", m = " + std::to_string(p.m) + ", n = " + std::to_string(p.n) +
          ", K blocks = " + std::to_string(p.k_blocks) +
-         ", resident = " + std::to_string(p.resident) + ": " + std::to_string(t.pairs) +
-         " pairs of " + std::to_string(t.pair_slices) + " slices, " + std::to_string(t.extra) +
-         " of one more, " + std::to_string(t.passes) + " passes of " +
-         std::to_string(t.pass_slices) + ", " + std::to_string(t.warps_n) + " x " +
+         ", resident = " + std::to_string(p.resident) + ": " + std::to_string(t.clusters) +
+         " clusters of " + std::to_string(t.cluster) + " with " + std::to_string(t.cluster_slices) +
+         " slices, " + std::to_string(t.extra) + " of one more, " + std::to_string(t.passes) +
+         " passes of " + std::to_string(t.pass_slices) + ", " + std::to_string(t.warps_n) + " x " +
          std::to_string(t.warps_k) + " warps, " + std::to_string(t.stages) + " stages";
 }
 
@@ -112,26 +112,26 @@ void for_each_problem(Function function) {
 // The first broken rule, or nothing; counts the passes that have no slices.
 std::optional<std::string> walk(const Problem& p, const StreamingTiles& tiles, int* empty) {
   int next = 0;  // slices up to here have been worked on
-  for (int pair = 0; pair < tiles.pairs; ++pair) {
-    const int pair_begin = pair * tiles.pair_slices + std::min(pair, tiles.extra);
-    const int pair_end = pair_begin + tiles.pair_slices + (pair < tiles.extra);
+  for (int cluster = 0; cluster < tiles.clusters; ++cluster) {
+    const int first = cluster * tiles.cluster_slices + std::min(cluster, tiles.extra);
+    const int last = first + tiles.cluster_slices + (cluster < tiles.extra);
     for (int pass = 0; pass < tiles.passes; ++pass) {
-      const int begin = pair_begin + pass * tiles.pass_slices;
-      const int end = std::min(begin + tiles.pass_slices, pair_end);
+      const int begin = first + pass * tiles.pass_slices;
+      const int end = std::min(begin + tiles.pass_slices, last);
       const auto broken = [&](const char* rule) {
-        return std::string(rule) + ": pair " + std::to_string(pair) + ", pass " +
+        return std::string(rule) + ": cluster " + std::to_string(cluster) + ", pass " +
                std::to_string(pass) + ", slices " + std::to_string(begin) + " to " +
                std::to_string(end);
       };
       if (begin != next) return broken("slices left out, repeated or out of order");
       if (end < begin) return broken("a pass that ends before it begins");
-      if (end == begin && pass == 0) return broken("a pair without work");
+      if (end == begin && pass == 0) return broken("a cluster without work");
       if ((end - begin) * kSliceN > p.kernel.tile_n) return broken("wider than the tile");
       if (end - begin > tiles.warps_n * p.warps().slices) return broken("slices without a warp");
       *empty += end == begin;
       next = end;
     }
-    if (next != pair_end) return "pair " + std::to_string(pair) + " leaves slices out";
+    if (next != last) return "cluster " + std::to_string(cluster) + " leaves slices out";
   }
   if (next != p.slices()) return std::to_string(next) + " slices";
   return std::nullopt;
@@ -144,20 +144,60 @@ TEST(StreamingTiling, DealsOutEverySliceOnce) {
     const StreamingTiles tiles = p.plan();
     const std::optional<std::string> broken = walk(p, tiles, &empty);
     ASSERT_FALSE(broken) << *broken << "\n" << describe(p, tiles);
-    total += int64_t{tiles.pairs} * tiles.passes;
+    total += int64_t{tiles.clusters} * tiles.passes;
   });
   std::printf("passes without slices: %d of %lld\n", empty, static_cast<long long>(total));
-  // Only where others of its pairs have one slice more.
+  // Only where others have one slice more.
   EXPECT_LT(empty, total / 100);
 }
 
-TEST(StreamingTiling, SharesSlicesEvenlyAmongThePairsOfTheDevice) {
+TEST(StreamingTiling, SharesSlicesEvenlyAmongTheClustersOfTheDevice) {
   for_each_problem([](const Problem& p) {
     const StreamingTiles tiles = p.plan();
-    ASSERT_EQ(tiles.pairs, std::min(p.slices(), p.resident)) << describe(p, tiles);
-    ASSERT_EQ(tiles.pair_slices, p.slices() / tiles.pairs) << describe(p, tiles);
-    ASSERT_EQ(tiles.extra, p.slices() % tiles.pairs) << describe(p, tiles);
+    ASSERT_TRUE(tiles.cluster == 1 || tiles.cluster == 2) << describe(p, tiles);
+    ASSERT_EQ(tiles.clusters, std::min(p.slices(), 2 * p.resident / tiles.cluster))
+        << describe(p, tiles);
+    ASSERT_EQ(tiles.cluster_slices, p.slices() / tiles.clusters) << describe(p, tiles);
+    ASSERT_EQ(tiles.extra, p.slices() % tiles.clusters) << describe(p, tiles);
+    // All of K, in halves if two CTAs share it.
+    ASSERT_EQ(tiles.first_blocks, p.k_blocks / tiles.cluster) << describe(p, tiles);
   });
+}
+
+// Whether pairs of CTAs split K, on a device that holds 66 of them.
+TEST(StreamingTiling, SplitsKWhereFeaturesAreFew) {
+  struct Rule {
+    int tile_m;
+    int64_t n;
+    int cluster;
+  };
+  for (const Rule& rule : {
+           Rule{8, 4096, 2},
+           Rule{8, 8192, 2},
+           Rule{8, 8448, 2},   // four slices for each CTA
+           Rule{8, 10240, 2},  // five of 16 features each, for which three warps have six
+           Rule{8, 11008, 1},
+           Rule{8, 12288, 1},
+           Rule{8, 14336, 2},  // seven, for four warps
+           Rule{8, 15360, 1},
+           Rule{8, 28672, 1},
+           Rule{8, 57344, 1},
+           Rule{32, 8192, 2},
+           Rule{32, 12288, 2},  // six, of which two warpgroups would have eight
+           Rule{32, 15360, 1},
+           Rule{32, 28672, 1},
+           Rule{32, 57344, 1},
+       }) {
+    Problem p = {{}, kSliceSizes[0], 1, rule.n, 32, 66};
+    p.kernel.cluster_k = 2;
+    p.kernel.schedule =
+        rule.tile_m == 8 ? KernelSchedule::kStreaming : KernelSchedule::kStreamingWgmma;
+    p.kernel.tile_n = rule.tile_m == 8 ? 224 : 256;
+    p.kernel.tile_m = rule.tile_m;
+    p.kernel.a_bits = p.slice.a_bits;
+    const StreamingTiles tiles = p.plan();
+    EXPECT_EQ(tiles.cluster, rule.cluster) << describe(p, tiles);
+  }
 }
 
 TEST(StreamingTiling, CoversTheTokensAndNoMore) {
@@ -224,6 +264,7 @@ TEST(StreamingTiling, FollowsItsRules) {
        }) {
     Problem p = {{}, kSliceSizes[rule.slice], rule.m, rule.n, static_cast<int>(rule.k / kBlockK),
                  66};
+    p.kernel.cluster_k = 2;
     p.kernel.schedule =
         rule.tile_m == 8 ? KernelSchedule::kStreaming : KernelSchedule::kStreamingWgmma;
     p.kernel.tile_n = rule.tile_m == 8 ? 224 : 256;
