@@ -98,7 +98,12 @@ def _streaming_condition(tokens: int, a: DataType) -> str:
     if tokens <= 16:
         return f"M <= {tokens}"
     if tokens == 64:
-        return f"M <= 64 and {144 * _PAIRS} < N <= {192 * _PAIRS}"
+        # Nine to twelve slices of 16 features for each of the pairs; or eight to fourteen for each
+        # of their CTAs, which then have all of K.
+        return (
+            f"M <= 64 and ({144 * _PAIRS} < N <= {192 * _PAIRS}"
+            f" or {256 * _PAIRS} < N <= {448 * _PAIRS} and K <= 6144)"
+        )
     where_k_is_short = "N >= 2048" if a.bits == 16 else f"2048 <= N <= {64 * _PAIRS}"
     return (
         f"M <= {tokens} and (N > {80 * _PAIRS} or {48 * _PAIRS} < N <= {64 * _PAIRS}"
