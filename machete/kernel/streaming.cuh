@@ -1,9 +1,8 @@
 // The streaming kernel, for few tokens: nothing but the weights' way from memory counts. CTAs share
 // the features evenly in units of 16, so that every SM streams the same number of bytes whatever N
-// is. Where that leaves few of them to each, pairs split K, and exchange what they compute through
-// distributed shared memory, so no workspace, flag or second kernel is needed and results are
-// reproducible. It multiplies by mma.sync or by wgmma: of either instruction a warp has 16
-// features, one slice.
+// is. Or pairs do, whose CTAs split K, and exchange what they compute through distributed shared
+// memory. So no workspace, flag or second kernel is needed, and results are reproducible. It
+// multiplies by mma.sync or by wgmma: of either instruction a warp has 16 features, one slice.
 #pragma once
 
 #include "machete/kernel/params.h"
@@ -20,7 +19,7 @@
 
 namespace machete {
 
-// The parameters before the maps: 0.15 us a launch faster than after them.
+// The parameters before the maps: 0.15 us faster, without programmatic dependent launch.
 template <class Types, class Schedule, template <class, class> class Multiplier>
 __global__ void __launch_bounds__((max_streaming_threads(Schedule::kKernelSchedule)), 1)
     streaming(const __grid_constant__ StreamingParams params,

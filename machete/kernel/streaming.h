@@ -9,7 +9,7 @@ namespace machete {
 
 constexpr int kMaxStreamingBytes = 227 * 1024;  // of shared memory: all that a CTA can have
 constexpr int kFragmentBytes = 32 * 16;         // four sums a lane: 16 features x 8 tokens
-constexpr int kMaxWarpsK = 4;                   // that add up their sums; or two, or one
+constexpr int kMaxWarpsK = 4;                   // that add up their sums: so many, two or one
 
 // The warps of a CTA, and how they take from the ring.
 struct StreamingWarps {

@@ -18,7 +18,7 @@ KernelEntry make_streaming_entry(const char* name) {
   entry.tile_n = Schedule::kTileN;
   entry.tile_m = Schedule::kTileM;
   entry.cluster_n = 1;
-  entry.cluster_k = 2;
+  entry.cluster_k = 2;  // or none: plan_streaming_tiles()
   return entry;
 }
 

@@ -9,6 +9,8 @@
 namespace machete {
 namespace {
 
+constexpr int kMaxStreamingSteps = INT32_MAX - kMaxWarpsK;  // the last are counted from
+
 CUtensorMapDataType tensor_map_type(DataType type) {
   switch (type) {
     case DataType::kBF16:
@@ -82,15 +84,15 @@ Status encode_activations(const MmArgs& args, int part, ActivationMaps* maps) {
 }
 
 // By the driver: in every launch the runtime looks the function up again.
-Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, unsigned cluster,
+Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, unsigned cluster_size,
                        int clusters, int threads, int shared_bytes, void** parameters) {
   CUlaunchAttribute attributes[2] = {};
   attributes[0].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
-  attributes[0].value.clusterDim = {cluster, 1, 1};
+  attributes[0].value.clusterDim = {cluster_size, 1, 1};
   attributes[1].id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
   attributes[1].value.programmaticStreamSerializationAllowed = 1;
   CUlaunchConfig config = {};
-  config.gridDimX = clusters * cluster;
+  config.gridDimX = clusters * cluster_size;
   config.gridDimY = 1;
   config.gridDimZ = 1;
   config.blockDimX = threads;
@@ -114,13 +116,13 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
   params.tiles =
       plan_streaming_tiles(kernel, args.M, args.N, params.k_blocks, params.slice_bytes, resident);
   const int64_t steps = int64_t{params.tiles.tiles_m} * params.tiles.passes * params.k_blocks;
-  if (steps > INT32_MAX) {
+  if (steps > kMaxStreamingSteps) {
     return Status::failure(StatusCode::kInvalidArgument,
                            "m = %lld with n = %lld, k = %lld makes %lld steps of schedule %s; "
                            "allowed: %d",
                            static_cast<long long>(args.M), static_cast<long long>(args.N),
                            static_cast<long long>(args.K), static_cast<long long>(steps),
-                           kernel.name, INT32_MAX);
+                           kernel.name, kMaxStreamingSteps);
   }
   ActivationMaps activations;
   Status status = encode_activations(args, kernel.tile_m, &activations);

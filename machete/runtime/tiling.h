@@ -21,6 +21,7 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
                       int resident_clusters);
 
 // The same for a streaming kernel, with the packed layout's blocks along K and bytes of a slice.
+// Its CTAs may also run without clusters, as many as `resident_clusters` have.
 StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int k_blocks,
                                     int slice_bytes, int resident_clusters);
 

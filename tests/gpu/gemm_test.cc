@@ -36,8 +36,10 @@ constexpr Layer kLayers[] = {
     {"OneSlice", 8, 4096, 513},
     {"OneBlock", 8, 16, 513},
     {"OneStep", 4104, 16, 513},
-    // Wide enough for streaming kernels without clusters.
-    {"Wide", 15368, 528, 100},
+    // Wide enough for streaming kernels without clusters on an H100, six and nine slices for a CTA:
+    // four warps along K or two, two warpgroups along N or three.
+    {"Wide", 11000, 528, 100},
+    {"Wider", 17000, 528, 100},
 };
 
 // Around the sizes of tiles, of the streaming kernel's passes and of the groups of eight tokens

@@ -22,12 +22,13 @@ struct Layer {
 };
 
 // Partial panels, slices and tiles of features, an odd number of K blocks, partial tiles and
-// several passes of tokens. On an H100 no CTA uses a stage of its pipeline twice on the one layer,
-// nor is a tile shared; on the other all do, and tiles are.
+// several passes of tokens. On an H100 no CTA uses a stage of its pipeline twice on the first
+// layer, nor is a tile shared; on the second all do, and tiles are.
 constexpr Layer kOnce = {"Once", 264, 384, 11};
 constexpr Layer kAgain = {"Again", 2056, 20608, 21};
-// Wide enough for streaming kernels without clusters; no stage is used twice.
-constexpr Layer kWide = {"WideOnce", 15368, 256, 11};
+// Wide enough for streaming kernels without clusters, of which that for 8 tokens holds the next one
+// back; no stage is used twice.
+constexpr Layer kWide = {"WideOnce", 17000, 256, 7};
 
 ProblemDesc make_desc(const TypeSet& types, const Layer& layer) {
   const int64_t group = usual_group(types);

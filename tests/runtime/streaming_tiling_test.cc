@@ -172,23 +172,19 @@ TEST(StreamingTiling, SplitsKWhereFeaturesAreFew) {
     int cluster;
   };
   for (const Rule& rule : {
-           Rule{8, 4096, 2},
-           Rule{8, 8192, 2},
-           Rule{8, 8448, 2},   // four slices for each CTA
-           Rule{8, 10240, 2},  // five of 16 features each, for which three warps have six
-           Rule{8, 11008, 1},
-           Rule{8, 12288, 1},
-           Rule{8, 14336, 2},  // seven, for four warps
-           Rule{8, 15360, 1},
-           Rule{8, 28672, 1},
-           Rule{8, 57344, 1},
-           Rule{32, 8192, 2},
-           Rule{32, 12288, 2},  // six, of which two warpgroups would have eight
-           Rule{32, 15360, 1},
-           Rule{32, 28672, 1},
-           Rule{32, 57344, 1},
+           Rule{8, 4096, 2},   Rule{8, 8448, 2},   // four slices for each CTA
+           Rule{8, 10560, 2},                      // five, for which three warps have six
+           Rule{8, 10561, 1},                      // six
+           Rule{8, 12672, 1},  Rule{8, 12673, 2},  // seven, for four warps
+           Rule{8, 14784, 2},  Rule{8, 14785, 1},  Rule{8, 29568, 1},
+           Rule{8, 36000, 2},  // two passes of nine, for which five warps have ten
+           Rule{8, 57344, 1},  Rule{32, 10561, 2},  // six, of which two warpgroups would have eight
+           Rule{32, 12672, 2}, Rule{32, 12673, 1}, Rule{32, 33792, 1},
+           Rule{32, 37888, 2},  // two passes of nine, for which three warpgroups have twelve
+           Rule{32, 57344, 1}, Rule{64, 12672, 2}, Rule{64, 16897, 1},
+           Rule{64, 29568, 1},
        }) {
-    Problem p = {{}, kSliceSizes[0], 1, rule.n, 32, 66};
+    Problem p = {{}, kSliceSizes[rule.tile_m == 64 ? 4 : 0], 1, rule.n, 32, 66};
     p.kernel.cluster_k = 2;
     p.kernel.schedule =
         rule.tile_m == 8 ? KernelSchedule::kStreaming : KernelSchedule::kStreamingWgmma;
@@ -213,7 +209,8 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
   for_each_problem([&](const Problem& p) {
     const StreamingTiles tiles = p.plan();
     ASSERT_GE(tiles.warps_n, 1) << describe(p, tiles);
-    ASSERT_GE(tiles.warps_k, 1) << describe(p, tiles);
+    ASSERT_TRUE(tiles.warps_k == 1 || tiles.warps_k == 2 || tiles.warps_k == kMaxWarpsK)
+        << describe(p, tiles);
     ASSERT_LE(tiles.warps_n * tiles.warps_k, p.warps().consumers) << describe(p, tiles);
     ASSERT_EQ(tiles.warps_n % p.warps().team, 0) << describe(p, tiles);
     // One is multiplied, and one held by wgmma, while another is on its way.
@@ -261,6 +258,8 @@ TEST(StreamingTiling, FollowsItsRules) {
            Rule{8, kU8Slice, 8, 4096, 4096, 2, 4, 8, true},
            Rule{8, kU8Slice, 8, 6144, 4096, 3, 4, 8, false},
            Rule{8, kU4B8Slice, 8, 57344, 4096, 7, 1, 4, false},
+           Rule{8, kU4B8Slice, 8, 11000, 4096, 3, 4, 8, false},
+           Rule{8, kU4B8Slice, 8, 15360, 512, 4, 2, 6, true},
        }) {
     Problem p = {{}, kSliceSizes[rule.slice], rule.m, rule.n, static_cast<int>(rule.k / kBlockK),
                  66};
