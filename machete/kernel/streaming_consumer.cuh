@@ -193,7 +193,7 @@ class StreamingConsumer {
 
   __device__ __forceinline__ bool is_mine(int fragment) const { return mine_ >> fragment & 1; }
 
-  // Unsigned, which takes no signs into account: nothing else hides what follows the last product.
+  // Passes are unsigned, whose remainders are cheaper: nothing hides what follows the last product.
   __device__ __forceinline__ uint32_t exchange_barrier(uint32_t pass) const {
     return shared_ + memory_.barriers + (2 * params_.tiles.stages + pass % 2) * 8;
   }

@@ -9,7 +9,7 @@
 namespace machete {
 namespace {
 
-constexpr int kMaxStreamingSteps = INT32_MAX - kMaxWarpsK;  // the last are counted from
+constexpr int kMaxStreamingSteps = INT32_MAX - kMaxWarpsK;  // so far warps count past the last
 
 CUtensorMapDataType tensor_map_type(DataType type) {
   switch (type) {

@@ -44,6 +44,10 @@ constexpr Slice kSliceSizes[] = {
     {"u4b8 for s8", 8, packed_layout(kW4A8, 8, 128, 128).slice_bytes},
     {"u8, groups of 32", 16, packed_layout(kU8, 8, 128, 32).slice_bytes},
 };
+// Of these, the ones that rules are stated for.
+constexpr int kU4B8Slice = 0;
+constexpr int kU8Slice = 3;
+constexpr int kW4A8Slice = 4;
 constexpr int64_t kM[] = {1, 8, 9, 16, 17, 100, 513};
 constexpr int64_t kN[] = {8,    16,   24,    200,   1008,  2056,  3584,  4096,
                           4104, 6144, 10240, 14784, 14792, 28672, 57344, 200000};
@@ -164,7 +168,18 @@ TEST(StreamingTiling, SharesSlicesEvenlyAmongTheClustersOfTheDevice) {
   });
 }
 
-// Whether pairs of CTAs split K, on a device that holds 66 of them.
+// With one of kSliceSizes, on a device that holds 66 pairs of CTAs.
+Problem on_h100(int tile_m, int slice, int64_t m, int64_t n, int64_t k) {
+  Problem p = {{}, kSliceSizes[slice], m, n, static_cast<int>(k / kBlockK), 66};
+  p.kernel.cluster_k = 2;
+  p.kernel.schedule = tile_m == 8 ? KernelSchedule::kStreaming : KernelSchedule::kStreamingWgmma;
+  p.kernel.tile_n = tile_m == 8 ? 224 : 256;
+  p.kernel.tile_m = tile_m;
+  p.kernel.a_bits = p.slice.a_bits;
+  return p;
+}
+
+// Whether pairs of CTAs split K.
 TEST(StreamingTiling, SplitsKWhereFeaturesAreFew) {
   struct Rule {
     int tile_m;
@@ -184,13 +199,8 @@ TEST(StreamingTiling, SplitsKWhereFeaturesAreFew) {
            Rule{32, 57344, 1}, Rule{64, 12672, 2}, Rule{64, 16897, 1},
            Rule{64, 29568, 1},
        }) {
-    Problem p = {{}, kSliceSizes[rule.tile_m == 64 ? 4 : 0], 1, rule.n, 32, 66};
-    p.kernel.cluster_k = 2;
-    p.kernel.schedule =
-        rule.tile_m == 8 ? KernelSchedule::kStreaming : KernelSchedule::kStreamingWgmma;
-    p.kernel.tile_n = rule.tile_m == 8 ? 224 : 256;
-    p.kernel.tile_m = rule.tile_m;
-    p.kernel.a_bits = p.slice.a_bits;
+    const Problem p =
+        on_h100(rule.tile_m, rule.tile_m == 64 ? kW4A8Slice : kU4B8Slice, 1, rule.n, 4096);
     const StreamingTiles tiles = p.plan();
     EXPECT_EQ(tiles.cluster, rule.cluster) << describe(p, tiles);
   }
@@ -237,9 +247,6 @@ TEST(StreamingTiling, FollowsItsRules) {
     int stages;
     bool holds_next;
   };
-  constexpr int kU4B8Slice = 0;
-  constexpr int kU8Slice = 3;
-  constexpr int kW4A8Slice = 4;
   for (const Rule& rule : {
            // Four warpgroups along K beside one along N, where K is short and each has three
            // stages.
@@ -261,14 +268,7 @@ TEST(StreamingTiling, FollowsItsRules) {
            Rule{8, kU4B8Slice, 8, 11000, 4096, 3, 4, 8, false},
            Rule{8, kU4B8Slice, 8, 15360, 512, 4, 2, 6, true},
        }) {
-    Problem p = {{}, kSliceSizes[rule.slice], rule.m, rule.n, static_cast<int>(rule.k / kBlockK),
-                 66};
-    p.kernel.cluster_k = 2;
-    p.kernel.schedule =
-        rule.tile_m == 8 ? KernelSchedule::kStreaming : KernelSchedule::kStreamingWgmma;
-    p.kernel.tile_n = rule.tile_m == 8 ? 224 : 256;
-    p.kernel.tile_m = rule.tile_m;
-    p.kernel.a_bits = p.slice.a_bits;
+    const Problem p = on_h100(rule.tile_m, rule.slice, rule.m, rule.n, rule.k);
     const StreamingTiles tiles = p.plan();
     EXPECT_EQ(tiles.warps_n, rule.warps_n) << describe(p, tiles);
     EXPECT_EQ(tiles.warps_k, rule.warps_k) << describe(p, tiles);
