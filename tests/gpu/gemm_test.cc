@@ -36,8 +36,8 @@ constexpr Layer kLayers[] = {
     {"OneSlice", 8, 4096, 513},
     {"OneBlock", 8, 16, 513},
     {"OneStep", 4104, 16, 513},
-    // Wide enough for streaming kernels without clusters on an H100, six and nine slices for a CTA:
-    // four warps along K or two, two warpgroups along N or three.
+    // Wide enough on an H100 for streaming kernels without clusters: with mma.sync six and nine
+    // slices for a CTA, four warps along K and two; with wgmma only the second, three warpgroups.
     {"Wide", 11000, 528, 100},
     {"Wider", 17000, 528, 100},
 };
