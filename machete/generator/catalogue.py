@@ -98,8 +98,8 @@ def _streaming_condition(tokens: int, a: DataType) -> str:
     if tokens <= 16:
         return f"M <= {tokens}"
     if tokens == 64:
-        # More than nine slices of 16 features for each of the pairs, up to twelve; or more than eight
-        # for each of their CTAs, which then have all of K, up to fourteen.
+        # More than nine slices of 16 features for each of the pairs, up to twelve; or more than
+        # eight for each of their CTAs, which then have all of K, up to fourteen.
         return (
             f"M <= 64 and ({144 * _PAIRS} < N <= {192 * _PAIRS}"
             f" or {256 * _PAIRS} < N <= {448 * _PAIRS} and K <= 6144)"
