@@ -81,8 +81,19 @@ class Resources:
     mma_tokens: int
     """Tokens that one wgmma multiplies: all of the tile, or a part."""
     stage_bytes: int
-    fixed_bytes: int
-    """Beside the pipeline: staging of the epilogue, reduction between slices."""
+    other_bytes: int
+    """Beside the pipeline and staging: reduction between slices, barriers of handing over."""
+    stores: int
+    """That each warpgroup of the epilogue makes, of a tile."""
+    least_store_buffers: int
+    """For each of these warpgroups."""
+    store_bytes: int
+    """A buffer for each."""
+
+    @property
+    def fixed_bytes(self) -> int:
+        """What the pipeline leaves to others, at least."""
+        return self.other_bytes + self.least_store_buffers * self.store_bytes
 
     @property
     def stages(self) -> int:
@@ -90,9 +101,16 @@ class Resources:
         return (MAX_SHARED_BYTES - self.fixed_bytes) // self.stage_bytes
 
     @property
+    def store_buffers(self) -> int:
+        """As many as fit beside the stages: each lets one more store take its time."""
+        rest = MAX_SHARED_BYTES - self.fixed_bytes - self.stages * self.stage_bytes
+        return min(self.stores, self.least_store_buffers + rest // self.store_bytes)
+
+    @property
     def shared_bytes(self) -> int:
         """All dynamic shared memory of a CTA."""
-        return self.fixed_bytes + self.stages * self.stage_bytes
+        staging = self.store_buffers * self.store_bytes
+        return self.stages * self.stage_bytes + staging + self.other_bytes
 
 
 def promotes(types: TypeConfig) -> bool:
@@ -125,11 +143,11 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
     weights = features // _BLOCK_FEATURES * (stage_k // _BLOCK_K) * block
 
     # The output leaves in chunks of 32 tokens, or 16; a second buffer hides the store behind the
-    # next chunk, and a tile with many tokens has none to spare.
+    # next chunk, but with many tokens it is not worth a stage.
     part = tokens // schedule.cluster_shape_mnk[2]
     chunk = 32 if part % 32 == 0 else 16
-    buffers = 1 if tokens > 128 else 2
-    staging = geometry.epilogue_warpgroups * buffers * chunk * _BLOCK_FEATURES * 2
+    stores = part // chunk * geometry.blocks
+    store_bytes = geometry.epilogue_warpgroups * chunk * _BLOCK_FEATURES * 2
     partial_tile = features * tokens * _ACCUMULATOR_BYTES
     shares = schedule.tile_scheduler is TileScheduler.StreamK and geometry.slices == 1
 
@@ -138,5 +156,8 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
         accumulators=(geometry.blocks * tokens + promotes(types) * mma_tokens) // 2,
         mma_tokens=mma_tokens,
         stage_bytes=activations + weights + _BARRIER_BYTES,
-        fixed_bytes=staging + (geometry.slices - 1) * partial_tile + shares * _HAND_OVER_BYTES,
+        other_bytes=(geometry.slices - 1) * partial_tile + shares * _HAND_OVER_BYTES,
+        stores=stores,
+        least_store_buffers=min(stores, 1 if tokens > 128 else 2),
+        store_bytes=store_bytes,
     )

@@ -42,66 +42,101 @@ class Epilogue {
   // Of the tile's tokens one part: all, unless the CTAs of a cluster split K.
   __device__ __forceinline__ void store(const Accumulators& accumulators, int first_block,
                                         int first_token, int part) {
+    const Scales scales(params_, first_token, lane_);
+    Features features[kBlocks];
 #pragma unroll
     for (int b = 0; b < kBlocks; ++b) {
-      const int n = (first_block + b) * kBlockN + warp_ * kSliceN + lane_ / 4;
-      const OutputFeature<Types> lower(params_, rows_[b][0], n);
-      const OutputFeature<Types> upper(params_, rows_[b][1], n + 8);
-      if constexpr (Types::kOut == DataType::kF32) {
+      const int n = first_feature(first_block + b);
+      features[b] = {{params_, rows_[b][0], n}, {params_, rows_[b][1], n + 8}};
+    }
 #pragma unroll
-        for (int m = 0; m < Shape::kTileM; m += 8) {
-          if (m / Shape::kPartM != part) continue;
-          const int token = first_token + m + lane_ % 4 * 2;
-          const TokenScales<Types> scales(params_, token);
-          const float* d = &accumulators[b][m / 2];
-          lower.store(params_, n, token, d[0], d[1], scales);
-          upper.store(params_, n + 8, token, d[2], d[3], scales);
+    for (int token = 0; token < Shape::kTileM; token += Shape::kStoreM) {
+      if (token / Shape::kPartM != part) continue;
+      if (first_token + token >= params_.m) break;
+#pragma unroll
+      for (int b = 0; b < kBlocks; ++b) {
+        const float* sums = &accumulators[b][token / 2];
+        if constexpr (Types::kOut == DataType::kF32) {
+          write(sums, features[b], scales, token, first_block + b, first_token);
+        } else {
+          const int store = token % Shape::kPartM / Shape::kStoreM * kBlocks + b;
+          const uint32_t buffer = await_buffer(store);
+          stage(sums, features[b], scales, token, buffer);
+          if (thread_ == 0) {
+            ptx::tensor_store(&output_, buffer, (first_block + b) * kBlockN, first_token + token);
+            ptx::bulk_commit_group();
+          }
         }
-      } else {
-        stage(accumulators[b], lower, upper, first_block + b, first_token, part);
       }
     }
   }
 
   // Before the CTA exits: its shared memory must outlive the stores that read it.
   __device__ __forceinline__ void finish() const {
-    if (thread_ == 0) ptx::bulk_wait_all();
+    if (thread_ == 0) ptx::bulk_wait_group_read<0>();
   }
 
  private:
-  // Through shared memory: D^T has features along the accumulator's rows, so stmatrix transposes on
-  // the way; rows of 64 features for each token, in the 128-byte swizzle, which makes it free of
-  // bank conflicts. The tensor store drops what lies outside of the output.
-  __device__ __forceinline__ void stage(const float (&accumulators)[Shape::kAccumulators],
-                                        const OutputFeature<Types>& lower,
-                                        const OutputFeature<Types>& upper, int block,
-                                        int first_token, int part) {
-#pragma unroll
-    for (int token = 0; token < Shape::kTileM; token += Shape::kStoreM) {
-      if (token / Shape::kPartM != part) continue;
-      if (first_token + token >= params_.m) break;
-      const uint32_t buffer = staging_ + buffer_ * Shape::kStoreBytes;
-      buffer_ = (buffer_ + 1) % Shape::kStoreBuffers;
-      if (thread_ == 0) ptx::bulk_wait_group_read<Shape::kStoreBuffers - 1>();
-      ptx::named_barrier(kBarrierWarpgroup + warpgroup_, 128);
-#pragma unroll
-      for (int m = 0; m < Shape::kStoreM; m += 16) {
-        const int row = m + lane_ / 16 * 8 + lane_ % 8;
-        const int column = warp_ * 2 + lane_ / 8 % 2;  // in units of 16 bytes
-        const float* d = &accumulators[(token + m) / 2];
-        const int first = first_token + token + m + lane_ % 4 * 2;
-        const TokenScales<Types> scales(params_, first);
-        const TokenScales<Types> further(params_, first + 8);
-        const uint32_t packed[4] = {lower(d[0], d[1], scales), upper(d[2], d[3], scales),
-                                    lower(d[4], d[5], further), upper(d[6], d[7], further)};
-        ptx::stmatrix_x4_trans(buffer + row * 128 + ((column ^ (row & 7)) << 4), packed);
+  // Of rows lane / 4 of a slice, and 8 further.
+  struct Features {
+    OutputFeature<Types> lower;
+    OutputFeature<Types> upper;
+  };
+  using Scales = TileTokenScales<Types, Shape::kTileM>;
+
+  __device__ __forceinline__ int first_feature(int block) const {
+    return block * kBlockN + warp_ * kSliceN + lane_ / 4;
+  }
+
+  // The staging buffer of one of the tile's stores, once no earlier store reads it. The barrier
+  // comes before the first use of each too: without it the compiler mixes stores, and spills with
+  // wide tiles.
+  __device__ __forceinline__ uint32_t await_buffer(int store) const {
+    constexpr int kBuffers = Shape::kStoreBuffers;
+    if (thread_ == 0) {
+      if (store == 0) {
+        ptx::bulk_wait_group_read<0>();  // the last tile's
+      } else {
+        ptx::bulk_wait_group_read<kBuffers - 1>();
       }
-      ptx::fence_proxy_async();
-      ptx::named_barrier(kBarrierWarpgroup + warpgroup_, 128);
-      if (thread_ == 0) {
-        ptx::tensor_store(&output_, buffer, block * kBlockN, first_token + token);
-        ptx::bulk_commit_group();
-      }
+    }
+    ptx::named_barrier(kBarrierWarpgroup + warpgroup_, 128);
+    return staging_ + store % kBuffers * Shape::kStoreBytes;
+  }
+
+  // The sums of kStoreM tokens, from `token` of the tile on. D^T has features along the
+  // accumulator's rows, so stmatrix transposes on the way; rows of 64 features for each token, in
+  // the 128-byte swizzle, which makes it free of bank conflicts.
+  __device__ __forceinline__ void stage(const float* sums, const Features& features,
+                                        const Scales& scales, int token, uint32_t buffer) const {
+#pragma unroll
+    for (int m = 0; m < Shape::kStoreM; m += 16) {
+      const int row = m + lane_ / 16 * 8 + lane_ % 8;
+      const int column = warp_ * 2 + lane_ / 8 % 2;  // in units of 16 bytes
+      const float* d = sums + m / 2;
+      const TokenScales<Types> near = scales.at(token + m);
+      const TokenScales<Types> further = scales.at(token + m + 8);
+      const uint32_t packed[4] = {
+          features.lower(d[0], d[1], near), features.upper(d[2], d[3], near),
+          features.lower(d[4], d[5], further), features.upper(d[6], d[7], further)};
+      ptx::stmatrix_x4_trans(buffer + row * 128 + ((column ^ (row & 7)) << 4), packed);
+    }
+    ptx::fence_proxy_async();
+    ptx::named_barrier(kBarrierWarpgroup + warpgroup_, 128);
+  }
+
+  // The same, in fp32 and straight to memory.
+  __device__ __forceinline__ void write(const float* sums, const Features& features,
+                                        const Scales& scales, int token, int block,
+                                        int first_token) const {
+#pragma unroll
+    for (int m = 0; m < Shape::kStoreM; m += 8) {
+      const float* d = sums + m / 2;
+      const TokenScales<Types> both = scales.at(token + m);
+      const int n = first_feature(block);
+      const int first = first_token + token + m + lane_ % 4 * 2;
+      features.lower.store(params_, n, first, d[0], d[1], both);
+      features.upper.store(params_, n + 8, first, d[2], d[3], both);
     }
   }
 
@@ -112,7 +147,6 @@ class Epilogue {
   const int thread_;
   const int warp_;
   const int lane_;
-  int buffer_ = 0;
   uint2 rows_[kBlocks][2];
 };
 

@@ -11,6 +11,8 @@ namespace machete {
 // The scales of two tokens next to each other; one past the last token has none.
 template <class Types>
 struct TokenScales {
+  __device__ __forceinline__ TokenScales(float first, float second)
+      : first(first), second(second) {}
   __device__ __forceinline__ TokenScales(const ProductParams& params, int token) {
     if constexpr (Types::kTokenScale != DataType::kVoid) {
       if (params.token_scales != nullptr) {
@@ -24,10 +26,47 @@ struct TokenScales {
   float second = 1.f;
 };
 
+// The scales of a tile's tokens. They come from memory all at once, to each lane those of one token
+// in 32: where the epilogue loaded what it needs for each store, 256 tokens took 2 us longer.
+template <class Types, int kTokens>
+class TileTokenScales {
+ public:
+  __device__ __forceinline__ TileTokenScales(const ProductParams& params, int first_token, int lane)
+      : lane_(lane) {
+    if constexpr (Types::kTokenScale != DataType::kVoid) {
+      given_ = params.token_scales != nullptr;
+#pragma unroll
+      for (int i = 0; i < kLoads; ++i) {
+        const int token = first_token + i * 32 + lane;
+        scales_[i] = given_ && token < params.m ? params.token_scales[token] : 1.f;
+      }
+    }
+  }
+
+  // Of the tile's tokens `token` + lane % 4 * 2 and the next; all lanes ask for the same.
+  __device__ __forceinline__ TokenScales<Types> at(int token) const {
+    if (!given_ && !kUsual) return {1.f, 1.f};
+    const float scales = scales_[token / 32];
+    const int lane = token % 32 + lane_ % 4 * 2;
+    return {__shfl_sync(0xffffffff, scales, lane), __shfl_sync(0xffffffff, scales, lane + 1)};
+  }
+
+ private:
+  static constexpr int kLoads = (kTokens + 31) / 32;
+  // Activations of 8 bits hardly come without: to ask costs more than to exchange ones.
+  static constexpr bool kUsual = Types::kTokenScale != DataType::kVoid && info(Types::kA).bits == 8;
+
+  const int lane_;
+  bool given_ = false;
+  float scales_[kLoads];
+};
+
 // A feature's outputs.
 template <class Types>
 class OutputFeature {
  public:
+  OutputFeature() = default;
+
   // `row` is the feature's RowEntry, as two words. NaN where the buffer was packed for something
   // else.
   __device__ __forceinline__ OutputFeature(const ProductParams& params, uint2 row, int n)

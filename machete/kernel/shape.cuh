@@ -68,12 +68,12 @@ struct KernelShape {
   static constexpr int kWeightBytes = kTileBlocks * kStageBlocksK * kMaxBlockBytes;
   static constexpr int kCodeBytes = kTileBlocks * kStageBlocksK * kSlices * kSliceCodeBytes;
 
-  // ---- epilogue: tokens of the tile that a CTA finishes, of these what one store writes, and its
-  // staging buffers for each writer
+  // ---- epilogue: tokens of the tile that a CTA finishes, of these what one store writes, and the
+  // staging buffers of each writer
   static constexpr int kPartM = kTileM / kClusterK;
   static constexpr int kStoreM = kPartM % 32 == 0 ? 32 : 16;
   static constexpr int kStoreBytes = kStoreM * kBlockN * 2;
-  static constexpr int kStoreBuffers = kTileM > 128 ? 1 : 2;
+  static constexpr int kStoreBuffers = Schedule::kStoreBuffers;
 
   // ---- partial sums, in the order of the accumulator registers
   static constexpr int kPartialVectors =  // float4 a thread

@@ -68,6 +68,20 @@ class CatalogueTest(unittest.TestCase):
                     self.assertGreater(taken.shared_bytes, 0.75 * MAX_SHARED_BYTES)
                     self.assertLessEqual(taken.shared_bytes, MAX_SHARED_BYTES)
 
+    def test_staging_has_what_stages_leave(self) -> None:
+        counts = set()
+        for family in FAMILIES:
+            for schedule in family.schedules:
+                if schedule.kernel_schedule.is_streaming:
+                    continue
+                with self.subTest(generate_sch_sig(schedule)):
+                    taken = resources(family.types, schedule)
+                    self.assertGreaterEqual(taken.store_buffers, taken.least_store_buffers)
+                    if taken.store_buffers < taken.stores:
+                        self.assertGreater(taken.shared_bytes + taken.store_bytes, MAX_SHARED_BYTES)
+                    counts.add(taken.store_buffers)
+        self.assertEqual(counts, {1, 2, 3, 4})
+
 
 def _name(family: ImplConfig) -> str:
     return generate_type_option_name(family.types)

@@ -25,6 +25,7 @@ struct Schedule_128x128_1x1x1_Coop_Tma_StreamK {
   static constexpr int kClusterN = 1;
   static constexpr int kClusterK = 1;
   static constexpr int kStages = 5;
+  static constexpr int kStoreBuffers = 2;
   static constexpr TileScheduler kTileScheduler = TileScheduler::kStreamK;
 };
 
