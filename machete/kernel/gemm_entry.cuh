@@ -12,6 +12,7 @@ KernelEntry make_kernel_entry(const char* name) {
   return {
       name,
       reinterpret_cast<const void*>(&gemm<Types, Schedule>),
+      nullptr,
       Schedule::kKernelSchedule,
       info(Types::kA).bits,
       Shape::kThreads,

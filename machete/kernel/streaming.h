@@ -74,7 +74,7 @@ MACHETE_HOST_DEVICE constexpr StreamingMemory streaming_memory(KernelSchedule sc
   memory.partials = memory.weights + tiles.stages * memory.weight_bytes;
   memory.exchange = memory.partials + tiles.warps_n * tiles.warps_k * fragments * kFragmentBytes;
   memory.exchange_bytes = tiles.warps_n * fragments / 2 * kFragmentBytes;
-  memory.barriers = memory.exchange + 2 * memory.exchange_bytes;
+  memory.barriers = memory.exchange + (tiles.cluster > 1 ? 2 * memory.exchange_bytes : 0);
   memory.total = memory.barriers + (2 * tiles.stages + 2) * 8;
   return memory;
 }

@@ -9,7 +9,7 @@ namespace machete {
 
 // A warp. It adds up its own of the fragments among the warps along K; of these one of two CTAs
 // finishes the even ones, the other the odd.
-template <class Types, class Multiplier>
+template <class Types, class Multiplier, int kCluster>
 class StreamingConsumer {
  public:
   __device__ __forceinline__ StreamingConsumer(const StreamingParams& params,
@@ -23,7 +23,6 @@ class StreamingConsumer {
         warp_n_(warp % params.tiles.warps_n),
         warp_k_(warp / params.tiles.warps_n),
         lane_(lane) {
-    if (params.tiles.cluster > 1) kept_ = walk.rank == 0 ? kEven : kOdd;
     for (int i = 0; i < kFragments; ++i) {
       if (i % params.tiles.warps_k == warp_k_) mine_ |= 1 << i;
     }
@@ -65,8 +64,6 @@ class StreamingConsumer {
   static constexpr int kWarpSlices = Multiplier::kWarpSlices;
   static constexpr int kTokenTiles = Multiplier::kTokenTiles;
   static constexpr int kFragments = kWarpSlices * kTokenTiles;  // [slice][8 tokens]
-  static constexpr int kEven = 1;
-  static constexpr int kOdd = 2;
   using Sums = float[kFragments][4];
 
   // A pass may end before its last warps' slices do.
@@ -128,17 +125,16 @@ class StreamingConsumer {
 
   // Whether this CTA finishes a fragment.
   __device__ __forceinline__ bool is_kept(int fragment) const {
-    return (kept_ & (fragment % 2 == 0 ? kEven : kOdd)) != 0;
+    return kCluster == 1 || fragment % 2 == walk_.rank;
   }
-  __device__ __forceinline__ bool keeps_all() const { return kept_ == (kEven | kOdd); }
 
   __device__ __forceinline__ void send(uint32_t pass, const Sums& sums) const {
-    if (keeps_all()) return;
+    if constexpr (kCluster == 1) return;
     const uint32_t barrier = exchange_barrier(pass);
     if (warp_n_ == 0 && warp_k_ == 0 && lane_ == 0) {
       ptx::mbarrier_arrive_expect_tx(barrier, memory_.exchange_bytes);
     }
-    const int other = kept_ == kEven ? 1 : 0;
+    const int other = 1 - walk_.rank;
     const uint32_t slot = ptx::map_to_cta(exchange_slot(pass), other);
     const uint32_t remote_barrier = ptx::map_to_cta(barrier, other);
 #pragma unroll
@@ -150,7 +146,7 @@ class StreamingConsumer {
   }
 
   __device__ __forceinline__ void receive(uint32_t pass, Sums& sums) const {
-    if (keeps_all()) return;
+    if constexpr (kCluster == 1) return;
     ptx::mbarrier_wait_cluster(exchange_barrier(pass), pass / 2 % 2);
     const uint32_t slot = exchange_slot(pass);
 #pragma unroll
@@ -209,8 +205,7 @@ class StreamingConsumer {
   const int warp_n_;
   const int warp_k_;
   const int lane_;
-  int kept_ = kEven | kOdd;  // fragments that this CTA finishes
-  int mine_ = 0;             // a bit for each fragment that this warp adds up
+  int mine_ = 0;  // a bit for each fragment that this warp adds up
 };
 
 }  // namespace machete

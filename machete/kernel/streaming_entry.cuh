@@ -10,7 +10,8 @@ template <class Types, class Schedule, template <class, class> class Multiplier>
 KernelEntry make_streaming_entry(const char* name) {
   KernelEntry entry = {};
   entry.name = name;
-  entry.function = reinterpret_cast<const void*>(&streaming<Types, Schedule, Multiplier>);
+  entry.function = reinterpret_cast<const void*>(&streaming<Types, Schedule, Multiplier, 2>);
+  entry.lone_function = reinterpret_cast<const void*>(&streaming<Types, Schedule, Multiplier, 1>);
   entry.schedule = Schedule::kKernelSchedule;
   entry.a_bits = info(Types::kA).bits;
   entry.threads = max_streaming_threads(Schedule::kKernelSchedule);
@@ -18,7 +19,7 @@ KernelEntry make_streaming_entry(const char* name) {
   entry.tile_n = Schedule::kTileN;
   entry.tile_m = Schedule::kTileM;
   entry.cluster_n = 1;
-  entry.cluster_k = 2;  // or none: plan_streaming_tiles()
+  entry.cluster_k = 2;
   return entry;
 }
 

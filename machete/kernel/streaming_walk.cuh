@@ -18,10 +18,11 @@ struct StreamingPass {
 // A cluster's slices for each tile of tokens, a CTA's part of K.
 class StreamingWalk {
  public:
-  __device__ __forceinline__ StreamingWalk(const StreamingParams& params) : tiles_(params.tiles) {
-    const int second = tiles_.cluster - 1;  // the rank of a cluster's last CTA, and a shift
-    rank = blockIdx.x & second;
-    const int cluster = blockIdx.x >> second;
+  // In clusters of `size` CTAs.
+  __device__ __forceinline__ StreamingWalk(const StreamingParams& params, int size)
+      : tiles_(params.tiles) {
+    rank = blockIdx.x % size;
+    const int cluster = blockIdx.x / size;
     begin_ = cluster * tiles_.cluster_slices + min(cluster, tiles_.extra);
     end_ = begin_ + tiles_.cluster_slices + (cluster < tiles_.extra);
     k_begin = rank == 0 ? 0 : tiles_.first_blocks;

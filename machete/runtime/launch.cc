@@ -84,8 +84,9 @@ Status encode_activations(const MmArgs& args, int part, ActivationMaps* maps) {
 }
 
 // By the driver: in every launch the runtime looks the function up again.
-Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, unsigned cluster_size,
-                       int clusters, int threads, int shared_bytes, void** parameters) {
+Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, void* function,
+                       unsigned cluster_size, int clusters, int threads, int shared_bytes,
+                       void** parameters) {
   CUlaunchAttribute attributes[2] = {};
   attributes[0].id = CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION;
   attributes[0].value.clusterDim = {cluster_size, 1, 1};
@@ -103,7 +104,7 @@ Status launch_clusters(const KernelEntry& kernel, const MmArgs& args, unsigned c
   config.attrs = attributes;
   config.numAttrs = args.dependent_launch ? 2 : 1;
   const CUresult result = reinterpret_cast<decltype(&cuLaunchKernelEx)>(args.launch_kernel)(
-      &config, static_cast<CUfunction>(args.functions[args.schedule]), parameters, nullptr);
+      &config, static_cast<CUfunction>(function), parameters, nullptr);
   if (result == CUDA_SUCCESS) return Status();
   // Errors have the same numbers in driver and runtime.
   return Status::failure(StatusCode::kCudaError, "launching schedule %s: %s", kernel.name,
@@ -132,7 +133,8 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
       streaming_memory(kernel.schedule, kernel.tile_m, kernel.a_bits, params.slice_bytes, tiles);
   void* parameters[] = {&params, &activations};
   return launch_clusters(
-      kernel, args, tiles.cluster, tiles.clusters,
+      kernel, args, tiles.cluster == 1 ? args.lone_function : args.function, tiles.cluster,
+      tiles.clusters,
       (tiles.warps_n * tiles.warps_k + streaming_warps(kernel.schedule).producers) * 32,
       memory.total, parameters);
 }
@@ -172,8 +174,8 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
     if (!status.ok()) return status;
   }
   void* parameters[] = {&activations, &output, &params};
-  return launch_clusters(kernel, args, kernel.cluster_n * kernel.cluster_k, params.tiles.clusters,
-                         kernel.threads, kernel.shared_bytes, parameters);
+  return launch_clusters(kernel, args, args.function, kernel.cluster_n * kernel.cluster_k,
+                         params.tiles.clusters, kernel.threads, kernel.shared_bytes, parameters);
 }
 
 }  // namespace

@@ -36,13 +36,21 @@ bool same_weights(const TypeSet& x, const TypeSet& y) {
          x.b_group_zeropoint == y.b_group_zeropoint;
 }
 
-// Clusters of a kernel that the current device holds at a time; 0 when it can hold none.
-Status count_resident(const KernelEntry& kernel, int multiprocessors, int* count) {
-  Status status =
-      cuda_status("cudaFuncSetAttribute",
-                  cudaFuncSetAttribute(kernel.function, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                       kernel.shared_bytes));
+// Makes a kernel ready for launches by the driver: its CUfunction.
+Status load(const void* kernel, int shared_bytes, void** function) {
+  Status status = cuda_status(
+      "cudaFuncSetAttribute",
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes));
   if (!status.ok()) return status;
+  cudaFunction_t loaded = nullptr;
+  status = cuda_status("cudaGetFuncBySymbol", cudaGetFuncBySymbol(&loaded, kernel));
+  *function = loaded;
+  return status;
+}
+
+// Clusters of a loaded kernel that the current device holds at a time; 0 when it can hold none.
+Status count_resident(const KernelEntry& kernel, int multiprocessors, int* count) {
+  Status status;
   const unsigned cluster = kernel.cluster_n * kernel.cluster_k;
   if (cluster == 1) {
     int ctas = 0;
@@ -194,12 +202,14 @@ Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* p
   for (int i = 0; i < schedules.count; ++i) {
     if (made.schedule_ >= 0 && made.schedule_ != i) continue;
     const KernelEntry& kernel = *schedules.entries[i];
-    status = count_resident(kernel, multiprocessors, &made.resident_clusters_[i]);
+    status = load(kernel.function, kernel.shared_bytes, &made.functions_[i]);
+    if (status.ok() && kernel.lone_function != nullptr) {
+      status = load(kernel.lone_function, kernel.shared_bytes, &made.lone_functions_[i]);
+    }
+    if (status.ok()) {
+      status = count_resident(kernel, multiprocessors, &made.resident_clusters_[i]);
+    }
     if (!status.ok()) return status;
-    cudaFunction_t function = nullptr;
-    status = cuda_status("cudaGetFuncBySymbol", cudaGetFuncBySymbol(&function, kernel.function));
-    if (!status.ok()) return status;
-    made.functions_[i] = function;
   }
   *plan = made;
   return Status();
@@ -259,7 +269,8 @@ Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
   mm.tensors = args;
   mm.schedule = choose(args.m);
   mm.resident_clusters = resident_clusters_;
-  mm.functions = functions_;
+  mm.function = functions_[mm.schedule];
+  mm.lone_function = lone_functions_[mm.schedule];
   mm.encode_tensor_map = encode_tensor_map_;
   mm.launch_kernel = launch_kernel_;
   mm.dependent_launch = dependent_launch_;

@@ -172,8 +172,8 @@ TEST(StreamingTiling, SharesSlicesEvenlyAmongTheClustersOfTheDevice) {
 Problem on_h100(int tile_m, int slice, int64_t m, int64_t n, int64_t k) {
   Problem p = {{}, kSliceSizes[slice], m, n, static_cast<int>(k / kBlockK), 66};
   p.kernel.cluster_k = 2;
-  p.kernel.schedule = tile_m == 8 ? KernelSchedule::kStreaming : KernelSchedule::kStreamingWgmma;
-  p.kernel.tile_n = tile_m == 8 ? 224 : 256;
+  p.kernel.schedule = tile_m <= 16 ? KernelSchedule::kStreaming : KernelSchedule::kStreamingWgmma;
+  p.kernel.tile_n = tile_m <= 16 ? 224 : 256;
   p.kernel.tile_m = tile_m;
   p.kernel.a_bits = p.slice.a_bits;
   return p;
@@ -184,23 +184,43 @@ TEST(StreamingTiling, SplitsKWhereFeaturesAreFew) {
   struct Rule {
     int tile_m;
     int64_t n;
+    int64_t k;
     int cluster;
   };
   for (const Rule& rule : {
-           Rule{8, 4096, 2},   Rule{8, 8448, 2},   // four slices for each CTA
-           Rule{8, 10560, 2},                      // five, for which three warps have six
-           Rule{8, 10561, 1},                      // six
-           Rule{8, 12672, 1},  Rule{8, 12673, 2},  // seven, for four warps
-           Rule{8, 14784, 2},  Rule{8, 14785, 1},  Rule{8, 29568, 1},
-           Rule{8, 36000, 2},  // two passes of nine, for which five warps have ten
-           Rule{8, 57344, 1},  Rule{32, 10561, 2},  // six, of which two warpgroups would have eight
-           Rule{32, 12672, 2}, Rule{32, 12673, 1}, Rule{32, 33792, 1},
-           Rule{32, 37888, 2},  // two passes of nine, for which three warpgroups have twelve
-           Rule{32, 57344, 1}, Rule{64, 12672, 2}, Rule{64, 16897, 1},
-           Rule{64, 29568, 1},
+           Rule{8, 4096, 4096, 2},
+           Rule{8, 8016, 4096, 2},   // four slices for each CTA, but 27 of
+                                     // 132 have three
+           Rule{8, 8017, 4096, 1},   // 26
+           Rule{8, 8448, 28672, 1},  // four
+           Rule{16, 8192, 4096, 1},
+           Rule{16, 8192, 4224, 2},  // four are enough for more tokens
+                                     // where K is short
+           Rule{32, 8192, 4096, 1},
+           Rule{32, 8192, 4224, 2},
+           Rule{8, 8449, 4096, 2},
+           Rule{8, 10560, 4096, 2},  // five, for which three warps have six
+           Rule{8, 10561, 4096, 1},  // six
+           Rule{8, 12672, 4096, 1},
+           Rule{8, 12673, 4096, 2},  // seven, for four warps
+           Rule{8, 14784, 4096, 2},
+           Rule{8, 14785, 4096, 1},
+           Rule{8, 29568, 4096, 1},
+           Rule{8, 36000, 4096, 2},  // two passes of nine, for which five warps have ten
+           Rule{8, 57344, 4096, 1},
+           Rule{32, 10561, 4096, 2},  // six, of which two warpgroups
+                                      // would have eight
+           Rule{32, 12672, 4096, 2},
+           Rule{32, 12673, 4096, 1},
+           Rule{32, 33792, 4096, 1},
+           Rule{32, 37888, 4096, 2},  // two passes of nine, for which three warpgroups have twelve
+           Rule{32, 57344, 4096, 1},
+           Rule{64, 12672, 4096, 2},
+           Rule{64, 16897, 4096, 1},
+           Rule{64, 29568, 4096, 1},
        }) {
     const Problem p =
-        on_h100(rule.tile_m, rule.tile_m == 64 ? kW4A8Slice : kU4B8Slice, 1, rule.n, 4096);
+        on_h100(rule.tile_m, rule.tile_m == 64 ? kW4A8Slice : kU4B8Slice, 1, rule.n, rule.k);
     const StreamingTiles tiles = p.plan();
     EXPECT_EQ(tiles.cluster, rule.cluster) << describe(p, tiles);
   }

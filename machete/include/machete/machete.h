@@ -208,6 +208,7 @@ class Plan {
   void* launch_kernel_ = nullptr;                        // cuLaunchKernelEx
   void* get_context_ = nullptr;                          // cuCtxGetCurrent
   void* functions_[internal::kMaxSchedules] = {};        // CUfunction
+  void* lone_functions_[internal::kMaxSchedules] = {};   // CUfunction, without clusters; or null
   int resident_clusters_[internal::kMaxSchedules] = {};  // that fit on the device at once
 };
 
