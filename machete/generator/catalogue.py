@@ -170,9 +170,7 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     types = dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale)
     tiles = _GROUPED_TILES if promotes(types) else _CHANNEL_TILES
     schedules = (*map(_streaming, _streaming_tokens(types)), *tiles)
-    # Measured with sums that are scaled by bf16, and with none: weights are scaled at little cost.
-    measured = DataType.bf16 if promotes(types) else DataType.void
-    costs = _costs(generate_type_option_name(dataclasses.replace(types, b_group_scale=measured)))
+    costs = _costs(generate_type_option_name(types))
     return ImplConfig(types, schedules, _heuristic(a, schedules, costs))
 
 

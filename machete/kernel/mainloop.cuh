@@ -243,7 +243,9 @@ class Consumer {
   __device__ __forceinline__ void multiply_groups(const Segment& segment,
                                                   Accumulators& accumulators) {
     for_each(accumulators, [](float& sum, int, int) { sum = 0; });
-    std::conditional_t<Types::kA == DataType::kS8, uint32_t, float> sums[Shape::kPartSums];
+    using Sum = std::conditional_t<Types::kA == DataType::kS8, uint32_t, float>;
+    constexpr int kSets = Shape::kSumSets;
+    Sum sums[kSets][Shape::kPartSums];
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
       pipeline_.wait_full(at_);
       const uint32_t activations = stage_activations();
@@ -253,19 +255,29 @@ class Consumer {
         Dequantise dequantise;
         dequantise_unit(dequantise, u, fragment);
 #pragma unroll
-        for (int part = 0; part < Shape::kParts; ++part) {
-          const int box = u / kBlocks * Shape::kParts + part;  // or a part of one
-          multiply_unit<Mma, Shape::kPartSums>(
-              fragment, activations + box * (Shape::kActivationBoxBytes / Shape::kParts / 16), sums,
-              cute::SM90::GMMA::ScaleOut::Zero);
-          cute::warpgroup_wait<0>();
+        for (int part = 0; part < Shape::kParts + kSets - 1; ++part) {
+          if (part < Shape::kParts) {
+            const int box = u / kBlocks * Shape::kParts + part;  // or a part of one
+            multiply_unit<Mma, Shape::kPartSums>(
+                fragment, activations + box * (Shape::kActivationBoxBytes / Shape::kParts / 16),
+                sums[part % kSets], cute::SM90::GMMA::ScaleOut::Zero);
+          }
+          // With two sets the part before this one, while this one is multiplied.
+          const int done = part - (kSets - 1);
+          if (done < 0) continue;
+          if (part < Shape::kParts) {
+            cute::warpgroup_wait<kSets - 1>();
+          } else {
+            cute::warpgroup_wait<0>();
+          }
+          Sum(&finished)[Shape::kPartSums] = sums[done % kSets];
 #pragma unroll
-          for (int i = 0; i < Shape::kPartSums; ++i) cute::warpgroup_fence_operand(sums[i]);
-          if (u + 1 == kUnits && part + 1 == Shape::kParts) pipeline_.release(at_.stage, lane_);
+          for (int i = 0; i < Shape::kPartSums; ++i) cute::warpgroup_fence_operand(finished[i]);
+          if (u + 1 == kUnits && done + 1 == Shape::kParts) pipeline_.release(at_.stage, lane_);
 #pragma unroll
           for (int i = 0; i < Shape::kPartSums; ++i) {
-            float& sum = accumulators[u % kBlocks][part * Shape::kPartSums + i];
-            sum = fmaf(dequantise.scale(i / 2 % 2), to_float(sums[i]), sum);
+            float& sum = accumulators[u % kBlocks][done * Shape::kPartSums + i];
+            sum = fmaf(dequantise.scale(i / 2 % 2), to_float(finished[i]), sum);
           }
         }
       }

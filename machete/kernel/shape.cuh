@@ -34,14 +34,17 @@ struct KernelShape {
   // Consumers that hold finished tiles.
   static constexpr int kWriters = kSlicedK ? 1 : kConsumers;
   // The sums of one group, if groups are scaled apart, of one part of the tile's tokens after the
-  // other: the widest tile has no registers for those of all tokens.
+  // other: the widest tile has no registers for those of all tokens. Those of integers take long to
+  // convert, so that two sets of half the size, of which the tensor cores fill one meanwhile, are
+  // faster.
   static constexpr GroupFormat kFormat =
       group_format(Types::kA, Types::kGroupScale, Types::kGroupZeropoint);
   static constexpr bool kPromotes = promotes(Types::kA, Types::kGroupScale);
-  static constexpr int kParts = kPromotes && kTileM > 192 ? 2 : 1;
+  static constexpr int kSumSets = kPromotes && kTileM > 192 && Types::kA == DataType::kS8 ? 2 : 1;
+  static constexpr int kParts = kPromotes && kTileM > 192 ? 2 * kSumSets : 1;
   static constexpr int kPartSums = kPromotes ? kAccumulators / kParts : 0;
   // 65536 registers over the CTA's threads; found by spilling less than the neighbouring splits.
-  static constexpr bool kWide = kConsumerBlocks * kAccumulators + kPartSums > 128;
+  static constexpr bool kWide = kConsumerBlocks * kAccumulators + kSumSets * kPartSums > 128;
   static constexpr int kProducerRegisters = kWide ? 24 : 40;
   static constexpr int kConsumerRegisters = kConsumers == 3 ? 152 : kWide ? 240 : 232;
 
@@ -106,7 +109,8 @@ struct KernelShape {
   static_assert(kPartM % 16 == 0 && kTileM <= 256);
   static_assert(kSlicedK ? kTileBlocks == 1 : kTileBlocks % kConsumers == 0);
   static_assert(kConsumerBlocks * kAccumulators <= (kConsumers == 3 ? 64 : 128) &&
-                    kConsumerBlocks * kAccumulators + kPartSums <= (kConsumers == 3 ? 64 : 192),
+                    kConsumerBlocks * kAccumulators + kSumSets * kPartSums <=
+                        (kConsumers == 3 ? 64 : 192),
                 "the accumulators leave too few registers");
   // While one stage is multiplied and one held back, a third must be on its way.
   static_assert(kStages >= 3);

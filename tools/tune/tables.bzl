@@ -11,7 +11,9 @@ TABLES = {
     "bf16_u4b8": struct(name = "h100_bf16_u4b8_group128.csv", most_regret = "0.09"),
     "bf16_u8b128": struct(name = "h100_bf16_u8b128_group128.csv", most_regret = "0.20"),
     "e4m3_u4b8": struct(name = "h100_e4m3_u4b8_group128.csv", most_regret = "0.12"),
-    "e4m3_u4b8_gsvoid": struct(name = "h100_e4m3_u4b8_channel.csv", most_regret = "0.14"),
-    "s8_u4b8": struct(name = "h100_s8_u4b8_group128.csv", most_regret = "0.14"),
-    "s8_u4b8_gsvoid": struct(name = "h100_s8_u4b8_channel.csv", most_regret = "0.17"),
+    "e4m3_u4b8_gs": struct(name = "h100_e4m3_u4b8_own_group128.csv", most_regret = "0.11"),
+    "e4m3_u4b8_gsvoid": struct(name = "h100_e4m3_u4b8_channel.csv", most_regret = "0.16"),
+    "s8_u4b8": struct(name = "h100_s8_u4b8_group128.csv", most_regret = "0.13"),
+    "s8_u4b8_gs": struct(name = "h100_s8_u4b8_own_group128.csv", most_regret = "0.20"),
+    "s8_u4b8_gsvoid": struct(name = "h100_s8_u4b8_channel.csv", most_regret = "0.25"),
 }
