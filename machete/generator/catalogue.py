@@ -170,7 +170,9 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     types = dataclasses.replace(default_types(a, DataType.u4b8), b_group_scale=group_scale)
     tiles = _GROUPED_TILES if promotes(types) else _CHANNEL_TILES
     schedules = (*map(_streaming, _streaming_tokens(types)), *tiles)
-    costs = _costs(generate_type_option_name(types))
+    # Measured with bf16: sums are scaled alike by all scales of 16 bits.
+    measured = DataType.bf16 if promotes(types) else group_scale
+    costs = _costs(generate_type_option_name(dataclasses.replace(types, b_group_scale=measured)))
     return ImplConfig(types, schedules, _heuristic(a, schedules, costs))
 
 
