@@ -129,14 +129,14 @@ class Epilogue {
   __device__ __forceinline__ void write(const float* sums, const Features& features,
                                         const Scales& scales, int token, int block,
                                         int first_token) const {
+    const int n = first_feature(block);
 #pragma unroll
     for (int m = 0; m < Shape::kStoreM; m += 8) {
       const float* d = sums + m / 2;
-      const TokenScales<Types> both = scales.at(token + m);
-      const int n = first_feature(block);
+      const TokenScales<Types> pair = scales.at(token + m);
       const int first = first_token + token + m + lane_ % 4 * 2;
-      features.lower.store(params_, n, first, d[0], d[1], both);
-      features.upper.store(params_, n + 8, first, d[2], d[3], both);
+      features.lower.store(params_, n, first, d[0], d[1], pair);
+      features.upper.store(params_, n + 8, first, d[2], d[3], pair);
     }
   }
 

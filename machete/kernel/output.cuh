@@ -45,7 +45,7 @@ class TileTokenScales {
 
   // Of the tile's tokens `token` + lane % 4 * 2 and the next; all lanes ask for the same.
   __device__ __forceinline__ TokenScales<Types> at(int token) const {
-    if (!given_ && !kUsual) return {1.f, 1.f};
+    if (!given_ && !kExpected) return {1.f, 1.f};
     const float scales = scales_[token / 32];
     const int lane = token % 32 + lane_ % 4 * 2;
     return {__shfl_sync(0xffffffff, scales, lane), __shfl_sync(0xffffffff, scales, lane + 1)};
@@ -54,7 +54,8 @@ class TileTokenScales {
  private:
   static constexpr int kLoads = (kTokens + 31) / 32;
   // Activations of 8 bits hardly come without: to ask costs more than to exchange ones.
-  static constexpr bool kUsual = Types::kTokenScale != DataType::kVoid && info(Types::kA).bits == 8;
+  static constexpr bool kExpected =
+      Types::kTokenScale != DataType::kVoid && info(Types::kA).bits == 8;
 
   const int lane_;
   bool given_ = false;

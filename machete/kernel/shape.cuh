@@ -107,6 +107,7 @@ struct KernelShape {
 
   static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a CTA of sm_90 can have");
   static_assert(kPartM % 16 == 0 && kTileM <= 256);
+  static_assert(kStoreBuffers >= 1 && kStoreBuffers <= kPartM / kStoreM * kConsumerBlocks);
   static_assert(kSlicedK ? kTileBlocks == 1 : kTileBlocks % kConsumers == 0);
   static_assert(kConsumerBlocks * kAccumulators <= (kConsumers == 3 ? 64 : 128) &&
                     kConsumerBlocks * kAccumulators + kSumSets * kPartSums <=

@@ -56,8 +56,8 @@ struct StreamingMemory {
   int weight_bytes;      // of a stage
   int weights;           // after the activations, which begin at 0
   int partials;          // of the warps along K
-  int exchange;          // what the cluster's other CTA sends, for even and odd passes
-  int exchange_bytes;    // of a pass
+  int exchange;        // what a cluster's other CTA sends, for even and odd passes, if there is one
+  int exchange_bytes;  // of a pass
   int barriers;
   int total;
 };

@@ -18,11 +18,10 @@ struct StreamingPass {
 // A cluster's slices for each tile of tokens, a CTA's part of K.
 class StreamingWalk {
  public:
-  // In clusters of `size` CTAs.
-  __device__ __forceinline__ StreamingWalk(const StreamingParams& params, int size)
+  __device__ __forceinline__ StreamingWalk(const StreamingParams& params, int cluster_size)
       : tiles_(params.tiles) {
-    rank = blockIdx.x % size;
-    const int cluster = blockIdx.x / size;
+    rank = blockIdx.x % cluster_size;
+    const int cluster = blockIdx.x / cluster_size;
     begin_ = cluster * tiles_.cluster_slices + min(cluster, tiles_.extra);
     end_ = begin_ + tiles_.cluster_slices + (cluster < tiles_.extra);
     k_begin = rank == 0 ? 0 : tiles_.first_blocks;

@@ -25,8 +25,8 @@ constexpr int kLongBytesInFlight = 72 * 1024;
 constexpr int kLongBlocks = 64;  // along K, of a CTA
 // Slices for each CTA up to which pairs split K all the same: copies of fewer slices are too small.
 constexpr int kFewSlices = 4;
-// But so many are enough where this part of the CTAs has them, for up to 8 tokens or short K: 0 to
-// 7 % faster with N = 8192, but for K = 8192, 1 % slower.
+// But so many are enough for up to 8 tokens, or where all of K is short, if slices are at least
+// this part of them (four of five CTAs then have as many): 0 to 10 % faster with N = 8192.
 constexpr double kWellFilled = 0.95;
 constexpr int kShortBlocks = 32;
 // K blocks of a CTA from which on four warpgroups along K gain nothing over two; and the stages

@@ -36,8 +36,10 @@ constexpr Layer kLayers[] = {
     {"OneSlice", 8, 4096, 513},
     {"OneBlock", 8, 16, 513},
     {"OneStep", 4104, 16, 513},
-    // Wide enough on an H100 for streaming kernels without clusters: with mma.sync six and nine
-    // slices for a CTA, four warps along K and two; with wgmma only the second, three warpgroups.
+    // Wide enough on an H100 for streaming kernels without clusters: four slices for a CTA; with
+    // mma.sync six and nine, four warps along K and two; with wgmma of these the second, three
+    // warpgroups.
+    {"FourSlices", 8200, 528, 100},
     {"Wide", 11000, 528, 100},
     {"Wider", 17000, 528, 100},
 };

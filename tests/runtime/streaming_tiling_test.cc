@@ -189,31 +189,34 @@ TEST(StreamingTiling, SplitsKWhereFeaturesAreFew) {
   };
   for (const Rule& rule : {
            Rule{8, 4096, 4096, 2},
-           Rule{8, 8016, 4096, 2},   // four slices for each CTA, but 27 of
-                                     // 132 have three
-           Rule{8, 8017, 4096, 1},   // 26
-           Rule{8, 8448, 28672, 1},  // four
+           // Four slices for each CTA, but 27 of 132 have three; then 26.
+           Rule{8, 8016, 4096, 2},
+           Rule{8, 8017, 4096, 1},
+           // Four, which with more tokens are enough where K is short.
+           Rule{8, 8448, 28672, 1},
            Rule{16, 8192, 4096, 1},
-           Rule{16, 8192, 4224, 2},  // four are enough for more tokens
-                                     // where K is short
+           Rule{16, 8192, 4224, 2},
            Rule{32, 8192, 4096, 1},
            Rule{32, 8192, 4224, 2},
+           // Five, for which three warps have six; six; seven, for four warps.
            Rule{8, 8449, 4096, 2},
-           Rule{8, 10560, 4096, 2},  // five, for which three warps have six
-           Rule{8, 10561, 4096, 1},  // six
+           Rule{8, 10560, 4096, 2},
+           Rule{8, 10561, 4096, 1},
            Rule{8, 12672, 4096, 1},
-           Rule{8, 12673, 4096, 2},  // seven, for four warps
+           Rule{8, 12673, 4096, 2},
            Rule{8, 14784, 4096, 2},
            Rule{8, 14785, 4096, 1},
            Rule{8, 29568, 4096, 1},
-           Rule{8, 36000, 4096, 2},  // two passes of nine, for which five warps have ten
+           // Two passes of nine, for which five warps have ten.
+           Rule{8, 36000, 4096, 2},
            Rule{8, 57344, 4096, 1},
-           Rule{32, 10561, 4096, 2},  // six, of which two warpgroups
-                                      // would have eight
+           // Six, of which two warpgroups would have eight.
+           Rule{32, 10561, 4096, 2},
            Rule{32, 12672, 4096, 2},
            Rule{32, 12673, 4096, 1},
            Rule{32, 33792, 4096, 1},
-           Rule{32, 37888, 4096, 2},  // two passes of nine, for which three warpgroups have twelve
+           // Two passes of nine, for which three warpgroups have twelve.
+           Rule{32, 37888, 4096, 2},
            Rule{32, 57344, 4096, 1},
            Rule{64, 12672, 4096, 2},
            Rule{64, 16897, 4096, 1},
@@ -287,6 +290,9 @@ TEST(StreamingTiling, FollowsItsRules) {
            Rule{8, kU4B8Slice, 8, 57344, 4096, 7, 1, 4, false},
            Rule{8, kU4B8Slice, 8, 11000, 4096, 3, 4, 8, false},
            Rule{8, kU4B8Slice, 8, 15360, 512, 4, 2, 6, true},
+           // All of K for each CTA.
+           Rule{8, kU4B8Slice, 8, 8192, 2048, 2, 4, 12, true},
+           Rule{8, kU4B8Slice, 8, 8192, 4096, 2, 4, 12, false},
        }) {
     const Problem p = on_h100(rule.tile_m, rule.slice, rule.m, rule.n, rule.k);
     const StreamingTiles tiles = p.plan();
@@ -309,6 +315,9 @@ TEST(StreamingTiling, PlacesEverythingWhereItsInstructionsWantIt) {
     ASSERT_EQ(memory.exchange % 16, 0) << describe(p, tiles);
     ASSERT_EQ(memory.exchange_bytes % 16, 0) << describe(p, tiles);
     ASSERT_EQ(memory.barriers % 8, 0) << describe(p, tiles);
+    // For even and odd passes, if there is anything to exchange.
+    ASSERT_EQ(memory.barriers - memory.exchange, tiles.cluster > 1 ? 2 * memory.exchange_bytes : 0)
+        << describe(p, tiles);
   });
 }
 
