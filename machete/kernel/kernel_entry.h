@@ -8,7 +8,7 @@ namespace machete {
 struct KernelEntry {
   const char* name;  // the schedule's signature
   const void* function;
-  const void* lone_function;  // the streaming kernel's for CTAs that form no clusters, else null
+  const void* single_function;  // the streaming kernel's for CTAs that form no clusters, else null
   KernelSchedule schedule;
   int a_bits;        // of an activation
   int threads;       // of a CTA; the streaming kernel's at most

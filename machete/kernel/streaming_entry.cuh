@@ -11,7 +11,7 @@ KernelEntry make_streaming_entry(const char* name) {
   KernelEntry entry = {};
   entry.name = name;
   entry.function = reinterpret_cast<const void*>(&streaming<Types, Schedule, Multiplier, 2>);
-  entry.lone_function = reinterpret_cast<const void*>(&streaming<Types, Schedule, Multiplier, 1>);
+  entry.single_function = reinterpret_cast<const void*>(&streaming<Types, Schedule, Multiplier, 1>);
   entry.schedule = Schedule::kKernelSchedule;
   entry.a_bits = info(Types::kA).bits;
   entry.threads = max_streaming_threads(Schedule::kKernelSchedule);

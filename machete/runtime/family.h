@@ -25,7 +25,7 @@ struct MmArgs {
   int schedule;                  // index among the family's
   const int* resident_clusters;  // for each of the family's schedules
   void* function;                // CUfunction of the schedule's KernelEntry::function
-  void* lone_function;           // and of its lone_function, if there is one
+  void* single_function;         // and of its single_function, if there is one
   void* encode_tensor_map;       // cuTensorMapEncodeTiled
   void* launch_kernel;           // cuLaunchKernelEx
   bool dependent_launch;         // programmatic

@@ -133,7 +133,7 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
       streaming_memory(kernel.schedule, kernel.tile_m, kernel.a_bits, params.slice_bytes, tiles);
   void* parameters[] = {&params, &activations};
   return launch_clusters(
-      kernel, args, tiles.cluster == 1 ? args.lone_function : args.function, tiles.cluster,
+      kernel, args, tiles.cluster == 1 ? args.single_function : args.function, tiles.cluster,
       tiles.clusters,
       (tiles.warps_n * tiles.warps_k + streaming_warps(kernel.schedule).producers) * 32,
       memory.total, parameters);

@@ -203,8 +203,8 @@ Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* p
     if (made.schedule_ >= 0 && made.schedule_ != i) continue;
     const KernelEntry& kernel = *schedules.entries[i];
     status = load(kernel.function, kernel.shared_bytes, &made.functions_[i]);
-    if (status.ok() && kernel.lone_function != nullptr) {
-      status = load(kernel.lone_function, kernel.shared_bytes, &made.lone_functions_[i]);
+    if (status.ok() && kernel.single_function != nullptr) {
+      status = load(kernel.single_function, kernel.shared_bytes, &made.single_functions_[i]);
     }
     if (status.ok()) {
       status = count_resident(kernel, multiprocessors, &made.resident_clusters_[i]);
@@ -270,7 +270,7 @@ Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
   mm.schedule = choose(args.m);
   mm.resident_clusters = resident_clusters_;
   mm.function = functions_[mm.schedule];
-  mm.lone_function = lone_functions_[mm.schedule];
+  mm.single_function = single_functions_[mm.schedule];
   mm.encode_tensor_map = encode_tensor_map_;
   mm.launch_kernel = launch_kernel_;
   mm.dependent_launch = dependent_launch_;

@@ -204,12 +204,12 @@ class Plan {
   mutable internal::LastChoice last_choice_;
   bool dependent_launch_ = false;
   int device_ = -1;
-  void* encode_tensor_map_ = nullptr;                    // cuTensorMapEncodeTiled
-  void* launch_kernel_ = nullptr;                        // cuLaunchKernelEx
-  void* get_context_ = nullptr;                          // cuCtxGetCurrent
-  void* functions_[internal::kMaxSchedules] = {};        // CUfunction
-  void* lone_functions_[internal::kMaxSchedules] = {};   // CUfunction, without clusters; or null
-  int resident_clusters_[internal::kMaxSchedules] = {};  // that fit on the device at once
+  void* encode_tensor_map_ = nullptr;                     // cuTensorMapEncodeTiled
+  void* launch_kernel_ = nullptr;                         // cuLaunchKernelEx
+  void* get_context_ = nullptr;                           // cuCtxGetCurrent
+  void* functions_[internal::kMaxSchedules] = {};         // CUfunction
+  void* single_functions_[internal::kMaxSchedules] = {};  // CUfunction, without clusters; or null
+  int resident_clusters_[internal::kMaxSchedules] = {};   // that fit on the device at once
 };
 
 }  // namespace machete
