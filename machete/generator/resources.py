@@ -137,8 +137,9 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
     # A slice multiplies 256 bytes of activations along K, or 128 of many tokens.
     many = types.a.bytes == 1 and tokens > _MAX_WHOLE_TOKENS
     stage_k = (128 if many else 256) // types.a.bytes * geometry.slices
-    sets = 2 if many and promotes(types) and types.a is DataType.s8 else 1
-    mma_tokens = tokens // (2 * sets) if many and promotes(types) else tokens
+    in_parts = many and promotes(types)
+    sum_sets = 2 if in_parts and types.a is DataType.s8 else 1
+    mma_tokens = tokens // (2 * sum_sets) if in_parts else tokens
     activations = tokens * stage_k * types.a.bytes
     block = _BLOCK_FEATURES * (_BLOCK_K * types.b.bits // 8 + _feature_group_bytes(types))
     weights = features // _BLOCK_FEATURES * (stage_k // _BLOCK_K) * block
@@ -154,7 +155,7 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
 
     return Resources(
         geometry=geometry,
-        accumulators=(geometry.blocks * tokens + promotes(types) * sets * mma_tokens) // 2,
+        accumulators=(geometry.blocks * tokens + promotes(types) * sum_sets * mma_tokens) // 2,
         mma_tokens=mma_tokens,
         stage_bytes=activations + weights + _BARRIER_BYTES,
         other_bytes=(geometry.slices - 1) * partial_tile + shares * _HAND_OVER_BYTES,

@@ -28,7 +28,7 @@ constexpr int kFewSlices = 4;
 // But so many are enough for up to 8 tokens, or where all of K is short, if slices are at least
 // this part of them (four of five CTAs then have as many): 0 to 10 % faster with N = 8192.
 constexpr double kWellFilled = 0.95;
-constexpr int kShortBlocks = 32;
+constexpr int kShortBlocks = 32;  // along K, all of it
 // K blocks of a CTA from which on four warpgroups along K gain nothing over two; and the stages
 // that each must have: with two, which is what weights of 8 bits leave, they lose 2 to 14 %.
 constexpr int kManyBlocks = 32;
