@@ -8,6 +8,8 @@ from machete.private import check_shards
 ARRIVE = struct.pack("<QQ", 0x00000000000079C5, 0x000FCC0000000000)
 DEPBAR = struct.pack("<QQ", 0x00008000000079C5, 0x000FE40000010000)
 HGMMA = struct.pack("<QQ", 0x00E0000440187DF0, 0x000FE60008001818)
+IGMMA = struct.pack("<QQ", 0x00E0000040187DF1, 0x000FE60008001818)
+QGMMA = struct.pack("<QQ", 0x00E0000040187DF3, 0x000FE60008001818)
 OTHER = struct.pack("<QQ", 0x0000000000007918, 0)
 
 
@@ -34,10 +36,16 @@ class CheckShardsTest(unittest.TestCase):
     """What is refused."""
 
     def test_several_in_flight(self) -> None:
-        self.assertFalse(check_shards.is_serialised(ARRIVE + 4 * HGMMA + DEPBAR))
+        for mma in (HGMMA, IGMMA, QGMMA):
+            self.assertFalse(check_shards.is_serialised(ARRIVE + 4 * mma + DEPBAR))
 
     def test_one_at_a_time(self) -> None:
-        self.assertTrue(check_shards.is_serialised(4 * (ARRIVE + HGMMA + DEPBAR)))
+        for mma in (HGMMA, IGMMA, QGMMA):
+            self.assertTrue(check_shards.is_serialised(4 * (ARRIVE + mma + DEPBAR)))
+
+    def test_one_loop_of_three(self) -> None:
+        good, bad = ARRIVE + 4 * HGMMA + DEPBAR, ARRIVE + HGMMA + DEPBAR
+        self.assertTrue(check_shards.is_serialised(2 * good + OTHER + 2 * good + 8 * bad))
 
     def test_no_tensor_cores(self) -> None:
         self.assertFalse(check_shards.is_serialised(8 * OTHER))
