@@ -80,11 +80,10 @@ _WEIGHT_ONLY_SCHEDULES = (
 )
 
 
-# By bits of a weight.
-_TWELFTH_SCHEDULE = {
-    4: _cooperative(256, 128),
-    8: _cooperative(256, 128, cluster_features=2),
-}
+def _twelfth_schedule(b: DataType) -> ScheduleConfig:
+    # Not measured with the other weights of 4 bits.
+    wide = b is DataType.u4b8 or b.bits == 8
+    return _cooperative(128, 256, cluster_features=2) if wide else _cooperative(256, 128)
 
 
 _PAIRS = 66
@@ -131,7 +130,7 @@ def _costs(family: str) -> Costs:
 def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) -> ImplConfig:
     """16-bit activations; group scales of the same type unless stated otherwise."""
     types = dataclasses.replace(default_types(a, b), b_group_scale=group_scale or a)
-    schedules = (*_WEIGHT_ONLY_SCHEDULES, _TWELFTH_SCHEDULE[b.bits])
+    schedules = (*_WEIGHT_ONLY_SCHEDULES, _twelfth_schedule(b))
     # Measured with bf16, and with one of the weights of 8 bits, which memory bounds alike.
     measured = dataclasses.replace(
         default_types(DataType.bf16, DataType.u8b128 if b.bits == 8 else b),

@@ -278,8 +278,8 @@ def _resource_problems(types: TypeConfig, schedule: ScheduleConfig) -> Iterator[
     if taken.stages < MIN_STAGES:
         yield (
             f"pipeline stages = {taken.stages}; allowed: {MIN_STAGES} or more"
-            f" (a stage takes {taken.stage_bytes} bytes of shared memory, the rest"
-            f" {taken.fixed_bytes}, a block has {MAX_SHARED_BYTES})"
+            f" ({MIN_STAGES} take {taken.pipeline_bytes(MIN_STAGES)} bytes of shared memory,"
+            f" the rest {taken.fixed_bytes}, a block has {MAX_SHARED_BYTES})"
         )
 
 
@@ -334,6 +334,13 @@ def _cost_problems(choice: FastestOf) -> Iterator[str]:
             yield (
                 f"costs of schedule {name} = {costs};"
                 f" allowed: {len(COST_TERMS)} numbers, none negative ({', '.join(COST_TERMS)})"
+            )
+            continue
+        cost = dict(zip(COST_TERMS, costs, strict=True))
+        if cost["spared_steps"] > cost["steps"] + cost["busy_steps"]:
+            yield (
+                f"costs of schedule {name}: spared_steps = {cost['spared_steps']};"
+                f" allowed: not more than steps + busy_steps = {cost['steps'] + cost['busy_steps']}"
             )
 
 

@@ -16,6 +16,7 @@ COST_TERMS = (
     "steps",
     "filled_steps",
     "busy_steps",
+    "spared_steps",
     "sharing",
     "straddling",
     "helpers",

@@ -25,8 +25,8 @@ from machete.generator.resources import Resources, resources
 # runfiles are links to files that lie apart.
 _TEMPLATES = Path(__file__).absolute().parents[2] / "templates"
 
-_EXTENDED_MMA_TOKENS = (160,)
-"""CuTe has their wgmma in a header apart, which it reads when told to: a second a shard."""
+_COMMON_MMA_TOKENS = (8, 16, 32, 64, 96, 128, 192, 256)
+"""CuTe has others' wgmma in a header apart, which it reads when told to: a second a shard."""
 
 
 def shard_file(schedule: ScheduleConfig) -> str:
@@ -60,12 +60,12 @@ def render_family(family: ImplConfig) -> dict[str, str]:
     impl_files = {}
     for schedule in family.schedules:
         taken = _resources(family.types, schedule)
-        mma_tokens = _mma_tokens(schedule, taken)
+        mmas = _mma_tokens(schedule, taken)
         impl_files[shard_file(schedule)] = render(
             "impl.cu.j2",
             schedule=schedule,
-            mma=_mma_atom(family.types, mma_tokens) if mma_tokens else None,
-            extended_mma=mma_tokens in _EXTENDED_MMA_TOKENS,
+            mmas=[_mma_atom(family.types, tokens) for tokens in mmas],
+            extended_mma=not set(mmas) <= set(_COMMON_MMA_TOKENS),
             resources=taken,
         )
     return impl_files | {
@@ -118,11 +118,13 @@ def _resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources | None:
     return resources(types, schedule)
 
 
-def _mma_tokens(schedule: ScheduleConfig, taken: Resources | None) -> int | None:
-    """Of one wgmma; None where there is none."""
+def _mma_tokens(schedule: ScheduleConfig, taken: Resources | None) -> list[int]:
+    """Of its wgmma: one for each width that a tile may have, or for a part of it."""
     if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
-        return None
-    return taken.mma_tokens if taken else schedule.tile_shape_mn[1]
+        return []
+    if taken is None:
+        return [schedule.tile_shape_mn[1]]
+    return [width // taken.parts for width in taken.widths]
 
 
 def _mma_atom(types: TypeConfig, tokens: int) -> str:

@@ -26,7 +26,16 @@ _BLOCK_FEATURES = 64
 _BLOCK_K = 128
 """K of a block of prepacked weights."""
 _MAX_WHOLE_TOKENS = 192
-"""Of a tile; with activations of 8 bits larger ones come in parts, for want of registers."""
+"""Of a tile. With more, a step's activations come in two stages; or, of 8 bits, a step is half as
+long, and sums of groups come in parts."""
+_NARROW_WIDTHS = {
+    (128, 96): (80,),
+    (128, 128): (112,),
+    (128, 160): (144,),
+    (128, 256): (176, 208),
+}
+"""Tokens that a tile of such a shape may have instead. Not with activations of 8 bits: with several
+widths ptxas serialises wgmma of s8, and kernels of e4m3 are up to 7 % slower."""
 _ACCUMULATOR_BYTES = 4
 _BARRIER_BYTES = 16
 """A stage's full and empty mbarrier."""
@@ -78,9 +87,16 @@ class Resources:
     geometry: Geometry
     accumulators: int
     """Registers a thread of a consumer warpgroup accumulates in."""
-    mma_tokens: int
-    """Tokens that one wgmma multiplies: all of the tile, or a part."""
-    stage_bytes: int
+    parts: int
+    """In which a tile's tokens are multiplied."""
+    widths: tuple[int, ...]
+    """Tokens that its tiles may have, ascending: the kernel has a loop over K for each."""
+    step_stages: int
+    """Stages of activations that a step of the loop over K takes."""
+    activation_bytes: int
+    """Of a stage, with its barriers."""
+    weight_bytes: int
+    """Of a step."""
     other_bytes: int
     """Beside the pipeline and staging: reduction between slices, barriers of handing over."""
     stores: int
@@ -98,19 +114,27 @@ class Resources:
     @property
     def stages(self) -> int:
         """As many as fit."""
-        return (MAX_SHARED_BYTES - self.fixed_bytes) // self.stage_bytes
+        stages = 0
+        while self.fixed_bytes + self.pipeline_bytes(stages + 1) <= MAX_SHARED_BYTES:
+            stages += 1
+        return stages
+
+    def pipeline_bytes(self, stages: int) -> int:
+        """Of so many stages of activations, and those of weights that go with them."""
+        weight_stages = stages if self.step_stages == 1 else stages // 2 + 1
+        return stages * self.activation_bytes + weight_stages * self.weight_bytes
 
     @property
     def store_buffers(self) -> int:
         """As many as fit beside the stages: each lets one more store take its time."""
-        rest = MAX_SHARED_BYTES - self.fixed_bytes - self.stages * self.stage_bytes
+        rest = MAX_SHARED_BYTES - self.fixed_bytes - self.pipeline_bytes(self.stages)
         return min(self.stores, self.least_store_buffers + rest // self.store_bytes)
 
     @property
     def shared_bytes(self) -> int:
         """All dynamic shared memory of a CTA."""
         staging = self.store_buffers * self.store_bytes
-        return self.stages * self.stage_bytes + staging + self.other_bytes
+        return self.pipeline_bytes(self.stages) + staging + self.other_bytes
 
 
 def promotes(types: TypeConfig) -> bool:
@@ -134,15 +158,21 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
     features, tokens = schedule.tile_shape_mn
     geometry = geometries(schedule.kernel_schedule)[features]
 
-    # A slice multiplies 256 bytes of activations along K, or 128 of many tokens.
-    many = types.a.bytes == 1 and tokens > _MAX_WHOLE_TOKENS
-    stage_k = (128 if many else 256) // types.a.bytes * geometry.slices
+    # A slice multiplies 256 bytes of activations along K a step, in two stages if these have many
+    # tokens; or, of 8 bits, 128.
+    many = tokens > _MAX_WHOLE_TOKENS
+    step_stages = 2 if many and types.a.bytes == 2 and geometry.slices == 1 else 1
+    step_k = (128 if many and types.a.bytes == 1 else 256) // types.a.bytes * geometry.slices
+    # For want of registers.
     in_parts = many and promotes(types)
     sum_sets = 2 if in_parts and types.a is DataType.s8 else 1
-    mma_tokens = tokens // (2 * sum_sets) if in_parts else tokens
-    activations = tokens * stage_k * types.a.bytes
+    parts = 2 * sum_sets if in_parts else 1
+    # A cluster that splits K divides the tile's tokens, all of them.
+    one_width = types.a.bytes == 1 or schedule.cluster_shape_mnk[2] > 1
+    narrow = () if one_width else _NARROW_WIDTHS.get(schedule.tile_shape_mn, ())
+    activations = tokens * step_k * types.a.bytes // step_stages
     block = _BLOCK_FEATURES * (_BLOCK_K * types.b.bits // 8 + _feature_group_bytes(types))
-    weights = features // _BLOCK_FEATURES * (stage_k // _BLOCK_K) * block
+    weights = features // _BLOCK_FEATURES * (step_k // _BLOCK_K) * block
 
     # The output leaves in chunks of 32 tokens, or 16; a second buffer hides the store behind the
     # next chunk, but with many tokens it is not worth a stage.
@@ -155,9 +185,12 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
 
     return Resources(
         geometry=geometry,
-        accumulators=(geometry.blocks * tokens + promotes(types) * sum_sets * mma_tokens) // 2,
-        mma_tokens=mma_tokens,
-        stage_bytes=activations + weights + _BARRIER_BYTES,
+        accumulators=(geometry.blocks * tokens + promotes(types) * sum_sets * tokens // parts) // 2,
+        parts=parts,
+        widths=(*narrow, tokens),
+        step_stages=step_stages,
+        activation_bytes=activations + _BARRIER_BYTES,
+        weight_bytes=weights,
         other_bytes=(geometry.slices - 1) * partial_tile + shares * _HAND_OVER_BYTES,
         stores=stores,
         least_store_buffers=min(stores, 1 if tokens > 128 else 2),

@@ -39,9 +39,10 @@ class Epilogue {
     }
   }
 
-  // Of the tile's tokens one part: all, unless the CTAs of a cluster split K.
+  // Of the tile's tokens, as many as there are, one part: all, unless the CTAs of a cluster split
+  // K.
   __device__ __forceinline__ void store(const Accumulators& accumulators, int first_block,
-                                        int first_token, int part) {
+                                        int first_token, int tokens, int part) {
     const Scales scales(params_, first_token, lane_);
     Features features[kBlocks];
 #pragma unroll
@@ -52,18 +53,25 @@ class Epilogue {
 #pragma unroll
     for (int token = 0; token < Shape::kTileM; token += Shape::kStoreM) {
       if (token / Shape::kPartM != part) continue;
-      if (first_token + token >= params_.m) break;
+      if (token >= tokens) break;
 #pragma unroll
       for (int b = 0; b < kBlocks; ++b) {
         const float* sums = &accumulators[b][token / 2];
         if constexpr (Types::kOut == DataType::kF32) {
-          write(sums, features[b], scales, token, first_block + b, first_token);
+          write(sums, features[b], scales, token, tokens, first_block + b, first_token);
         } else {
           const int store = token % Shape::kPartM / Shape::kStoreM * kBlocks + b;
           const uint32_t buffer = await_buffer(store);
           stage(sums, features[b], scales, token, buffer);
           if (thread_ == 0) {
-            ptx::tensor_store(&output_, buffer, (first_block + b) * kBlockN, first_token + token);
+            const int n = (first_block + b) * kBlockN;
+            const int m = first_token + token;
+            ptx::tensor_store(&output_, buffer, n, m);
+            constexpr int kHalf = Shape::kStoreM / 2;
+            if (store_tokens(Shape::tile_m(params_.tiles), Shape::kStoreM) == kHalf &&
+                token + kHalf < tokens) {
+              ptx::tensor_store(&output_, buffer + Shape::kStoreBytes / 2, n, m + kHalf);
+            }
             ptx::bulk_commit_group();
           }
         }
@@ -127,11 +135,12 @@ class Epilogue {
 
   // The same, in fp32 and straight to memory.
   __device__ __forceinline__ void write(const float* sums, const Features& features,
-                                        const Scales& scales, int token, int block,
+                                        const Scales& scales, int token, int tokens, int block,
                                         int first_token) const {
     const int n = first_feature(block);
 #pragma unroll
     for (int m = 0; m < Shape::kStoreM; m += 8) {
+      if (token + m >= tokens) break;
       const float* d = sums + m / 2;
       const TokenScales<Types> pair = scales.at(token + m);
       const int first = first_token + token + m + lane_ % 4 * 2;

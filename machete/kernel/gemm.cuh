@@ -43,8 +43,9 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
   if (threadIdx.x == 0) pipeline.init();
   if (Shape::kSumsThroughPipeline && threadIdx.x == 64) HandOver<Shape>(params, shared).init();
   if (threadIdx.x == 32) {
-    ptx::prefetch_tensor_map(params.m <= Shape::kTileM / Shape::kClusterN - 8 ? &activations.rest
-                                                                              : &activations.whole);
+    ptx::prefetch_tensor_map(params.m <= Shape::tile_m(params.tiles) / Shape::kClusterN - 8
+                                 ? &activations.rest
+                                 : &activations.whole);
     if constexpr (Types::kOut != DataType::kF32) ptx::prefetch_tensor_map(&output);
   }
   __syncthreads();
@@ -64,7 +65,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
       typename Pipeline<Shape>::Position next;
       bool collects = false;
       while (!collects && walk.next(segment)) {
-        next.advance(segment.k_end - segment.k_begin);
+        next.advance((segment.k_end - segment.k_begin) * Shape::kStepStages);
         if (walk.hands_over(segment)) hand_over.announce(thread % 32);
         collects = walk.collects(segment);
       }
@@ -99,7 +100,9 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
                               (Shape::kSlicedK ? 0 : warpgroup * Shape::kConsumerBlocks);
       epilogue.prefetch(first_block);
       Accumulators<Shape> accumulators;
-      consumer.multiply(segment, accumulators);
+      const int first_token = segment.m * Shape::tile_m(params.tiles);
+      const int tokens = min(params.m - first_token, Shape::tile_m(params.tiles));
+      consumer.multiply(segment, tokens, accumulators);
 
       if constexpr (Shape::kSlicedK) {
         if (!reduction.within_cta(accumulators)) continue;
@@ -116,7 +119,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
                             thread);
         }
       }
-      epilogue.store(accumulators, first_block, segment.m * Shape::kTileM, rank_k);
+      epilogue.store(accumulators, first_block, first_token, tokens, rank_k);
     }
     epilogue.finish();
   }

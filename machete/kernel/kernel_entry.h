@@ -5,6 +5,8 @@
 
 namespace machete {
 
+constexpr int kMaxWidths = 3;
+
 struct KernelEntry {
   const char* name;  // the schedule's signature
   const void* function;
@@ -18,12 +20,13 @@ struct KernelEntry {
   int cluster_n;
   int cluster_k;
   // The rest is of the tiled kernel.
-  int stage_k;  // input features of a pipeline stage
-  int stages;
-  int stage_bytes;    // copied into shared memory for a stage
-  int code_bytes;     // of these: codes of the weights
-  int store_m;        // tokens that one tensor store writes
-  int partial_bytes;  // of a CTA
+  int widths[kMaxWidths];  // tokens that its tiles may have, ascending; the last ones are tile_m
+  int step_k;              // input features of a step of the loop over K
+  int stages;              // of activations, of which a step takes one or two
+  int step_bytes;          // copied into shared memory for a step
+  int code_bytes;          // of these: codes of the weights
+  int store_m;             // tokens that one tensor store writes, at most
+  int partial_bytes;       // of a CTA
   TileScheduler scheduler;
 };
 

@@ -18,14 +18,20 @@ constexpr uint64_t kEvictLast = 0x14F0000000000000;
 
 // How the tiles of a product are dealt out; a "cluster" is one CTA where the schedule has none.
 struct TileParams {
+  int tile_m;  // tokens of a tile: one of the schedule's widths
   int tiles_m;
   int tiles_n;       // in units of a cluster's features
-  int k_steps;       // stages that a whole tile takes
+  int k_steps;       // of the loop over K, for a whole tile
   int clusters;      // in the grid
   int shared_tiles;  // tiles 0 .. shared_tiles - 1 are shared along K (stream-K)
   int sharers;       // clusters 0 .. sharers - 1 share them evenly
   int raster_m;      // tiles along M that are walked before the next along N
 };
+
+// Tokens that one tensor store writes, of tiles of `tile_m` tokens: they must not share one.
+MACHETE_HOST_DEVICE constexpr int store_tokens(int tile_m, int most) {
+  return tile_m % most == 0 ? most : most / 2;
+}
 
 // What every kernel wants to know of the product, the packed weights and the caches.
 struct ProductParams {
@@ -55,7 +61,7 @@ struct ActivationMaps {
 
 struct GemmParams : ProductParams {
   TileParams tiles;
-  int stages_ahead;   // whose weights are requested while the kernel before still runs
+  int steps_ahead;    // whose weights are requested while the kernel before still runs
   uint8_t* partials;  // stream-K: kPartialBytes for each CTA
   uint32_t* flags;    // stream-K: one for each CTA; zero between launches
 };

@@ -21,8 +21,8 @@ struct Ring {
       }
     }
 
-    __device__ __forceinline__ void advance(int steps) {
-      stage += steps;
+    __device__ __forceinline__ void advance(int stages) {
+      stage += stages;
       parity ^= stage / kStages & 1;
       stage %= kStages;
     }
@@ -71,5 +71,23 @@ struct Ring {
 // each has read. compute-sanitizer does not know that.
 template <class Shape>
 using Pipeline = Ring<Shape::kStages, 4 * Shape::kConsumers, Shape::kClusterN>;
+
+// Where the producer or a consumer stands in it, and among the stages of weights, which have no
+// barriers of their own: a step's arrive with its first stage and are read until its last is.
+template <class Shape>
+class PipelinePosition : public Pipeline<Shape>::Position {
+ public:
+  __device__ __forceinline__ int weight_stage() const {
+    return Shape::kStepStages == 1 ? this->stage : weight_stage_;
+  }
+
+  // After the last of a step's stages.
+  __device__ __forceinline__ void end_step() {
+    if (Shape::kStepStages > 1 && ++weight_stage_ == Shape::kWeightStages) weight_stage_ = 0;
+  }
+
+ private:
+  int weight_stage_ = 0;
+};
 
 }  // namespace machete

@@ -2,6 +2,7 @@
 // from shared memory by itself. Each of a warpgroup's warps has a slice of features.
 #pragma once
 
+#include <tuple>
 #include <type_traits>
 
 #include "machete/kernel/dequantise.cuh"
@@ -46,7 +47,7 @@ class WarpgroupMultiplier {
   }
 
  private:
-  using Mma = typename Schedule::Mma;
+  using Mma = std::tuple_element_t<0, typename Schedule::Mmas>;
   using ScaleOut = cute::SM90::GMMA::ScaleOut;
   using Dequantise = Dequantiser<Types, MultiplyingShift>;
   static constexpr GroupFormat kFormat = Dequantise::kFormat;

@@ -15,6 +15,11 @@ double fill(const KernelEntry& kernel, int64_t tiles_m, int64_t m) {
   return double(m) / double(tiles_m * kernel.tile_m);
 }
 
+// The part of the schedule's tile that tiles of so many tokens lack.
+double spared(const KernelEntry& kernel, int tile_m) {
+  return 1 - double(tile_m) / double(kernel.tile_m);
+}
+
 }  // namespace
 
 CostTerms count_work(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
@@ -46,6 +51,7 @@ CostTerms count_work(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
   work[kTiles] = double(tiles);
   work[kSteps] = double(full_steps + last_steps);
   work[kFilledSteps] = work[kSteps] * fill(kernel, plan.tiles_m, m);
+  work[kSparedSteps] = -work[kSteps] * spared(kernel, plan.tile_m);
   work[kBusySteps] = double(full_steps) + double(last_steps * last_clusters) / resident_clusters;
   work[kWeights] = 1e-6 * double(n) * double(k);
   return work;
@@ -59,13 +65,15 @@ double dot(const CostTerms& a, const CostTerms& b) {
   return sum;
 }
 
-// No launch takes less: its steps as if they could be dealt out evenly.
+// No launch takes less: its steps as if they could be dealt out evenly. That none of them has a
+// negative cost, whatever the width spares, is for who states the costs.
 double lower_bound(const KernelEntry& kernel, const CostTerms& costs, int64_t tiles, int64_t m,
                    int64_t n, int64_t k, int resident_clusters) {
   const double steps =
-      double(tiles) * double(k) / (double(kernel.stage_k) * kernel.cluster_k * resident_clusters);
+      double(tiles) * double(k) / (double(kernel.step_k) * kernel.cluster_k * resident_clusters);
   const double step = costs[kSteps] + costs[kBusySteps] +
-                      costs[kFilledSteps] * fill(kernel, ceil_div(m, kernel.tile_m), m);
+                      costs[kFilledSteps] * fill(kernel, ceil_div(m, kernel.tile_m), m) -
+                      costs[kSparedSteps] * spared(kernel, tile_width(kernel, m));
   return costs[kLaunch] + costs[kTiles] + step * steps +
          costs[kWeights] * 1e-6 * double(n) * double(k);
 }

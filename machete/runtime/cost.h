@@ -16,6 +16,7 @@ enum CostTerm {
   kSteps,        // its K steps
   kFilledSteps,  // the same, each in proportion to the part of a tile's tokens that there are
   kBusySteps,    // the same, each in proportion to the part of the device that is at work
+  kSparedSteps,  // minus the same, in proportion to what its tiles' width lacks of the widest
   kSharing,      // 1 if tiles are shared along K
   kStraddling,   // 1 if shares do not line up with tiles, so that a cluster works on parts of two
   kHelpers,      // shares that make up a tile

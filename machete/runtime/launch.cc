@@ -160,17 +160,19 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
         tensors.workspace_size, tensors.workspace, workspace, kernel.name,
         static_cast<long long>(args.M));
   }
-  // More than half of them, and the first activations wait in line behind weights.
-  if (args.dependent_launch) params.stages_ahead = kernel.stages / 2;
+  // With weights of more of them the first activations wait in line. A step that takes two stages
+  // has few weights beside its activations, and still finds a stage.
+  if (args.dependent_launch) params.steps_ahead = kernel.stages / 2;
   params.flags = static_cast<uint32_t*>(tensors.workspace);
   params.partials = static_cast<uint8_t*>(tensors.workspace) + kFlagsBytes;
   ActivationMaps activations;
-  Status status = encode_activations(args, kernel.tile_m / kernel.cluster_n, &activations);
+  Status status = encode_activations(args, params.tiles.tile_m / kernel.cluster_n, &activations);
   if (!status.ok()) return status;
   CUtensorMap output = {};  // outputs in fp32 are stored without one
   if (args.desc->types.out != DataType::kF32) {
     status = encode(args.encode_tensor_map, args.desc->types.out, "out", tensors.out, args.M,
-                    args.N, tensors.ldo, kernel.store_m, CU_TENSOR_MAP_L2_PROMOTION_NONE, &output);
+                    args.N, tensors.ldo, store_tokens(params.tiles.tile_m, kernel.store_m),
+                    CU_TENSOR_MAP_L2_PROMOTION_NONE, &output);
     if (!status.ok()) return status;
   }
   void* parameters[] = {&activations, &output, &params};

@@ -1,6 +1,7 @@
 #include "machete/runtime/tiling.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace machete {
 namespace {
@@ -14,6 +15,9 @@ constexpr double kMultiply = 5.5e6;      // operations of an SM on 16-bit activa
 constexpr double kHandOver = 2;          // of partial sums: flags and latency
 constexpr double kStraddle = 1;          // shares that do not line up with the tiles
 constexpr double kHandOverBytes = 90e3;  // bytes of partial sums handed over, by each helper
+// Tokens, at most, whose tiles are walked before the next features: CTAs at work at the same time
+// then read about as many bytes of weights as of activations.
+constexpr int kBandTokens = 1024;
 // Dividing tiles must promise this much, since CTAs at different places along K share less in L2.
 constexpr double kWorthSharing = 0.95;
 
@@ -39,12 +43,13 @@ constexpr int kRingShare = 2;
 // and this much shared memory lets two CTAs on an SM, which has 228 KiB and keeps one for each.
 constexpr int kHalfSmBytes = 113 * 1024;
 
-// The time of a K step, which depends on how many clusters share the stream of weights.
+// The time of a K step, which depends on how many clusters share the stream of weights. As if tiles
+// had their full width: narrower ones are shared no differently.
 struct StepTime {
   StepTime(const KernelEntry& kernel, int tiles_m)
-      : alone(std::max(kernel.stage_bytes / kIngest, 2.0 * kernel.tile_n * kernel.tile_m *
-                                                         kernel.stage_k * (kernel.a_bits / 16.0) /
-                                                         kMultiply)),
+      : alone(std::max(kernel.step_bytes / kIngest, 2.0 * kernel.tile_n * kernel.tile_m *
+                                                        kernel.step_k * (kernel.a_bits / 16.0) /
+                                                        kMultiply)),
         // More tiles along M find the weights in L2.
         streamed(tiles_m > 2 ? 0 : double(kernel.code_bytes) * kernel.cluster_n / kStream) {}
 
@@ -85,6 +90,12 @@ StreamingTiles choose_cluster(const KernelEntry& kernel, int slices, int k_block
 
 }  // namespace
 
+int tile_width(const KernelEntry& kernel, int64_t m) {
+  const int64_t tiles = std::max<int64_t>(ceil_div(m, kernel.tile_m), 1);
+  const int64_t tokens = ceil_div(m, tiles);
+  return *std::lower_bound(std::begin(kernel.widths), std::end(kernel.widths), tokens);
+}
+
 int64_t count_tiles(const KernelEntry& kernel, int64_t m, int64_t n) {
   return ceil_div(m, kernel.tile_m) * ceil_div(n, kernel.tile_n * kernel.cluster_n);
 }
@@ -93,9 +104,10 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
                       int resident_clusters) {
   TileParams tiles = {};
   tiles.tiles_m = static_cast<int>(ceil_div(m, kernel.tile_m));
+  tiles.tile_m = tile_width(kernel, m);
   tiles.tiles_n = static_cast<int>(ceil_div(n, kernel.tile_n * kernel.cluster_n));
-  tiles.k_steps = static_cast<int>(ceil_div(k, kernel.stage_k));
-  tiles.raster_m = std::min(tiles.tiles_m, 16);
+  tiles.k_steps = static_cast<int>(ceil_div(k, kernel.step_k));
+  tiles.raster_m = std::min(tiles.tiles_m, kBandTokens / kernel.tile_m);
   tiles.sharers = 1;  // a divisor
   const int total = static_cast<int>(count_tiles(kernel, m, n));
   if (kernel.cluster_k > 1) {

@@ -12,6 +12,9 @@ namespace machete {
 // What launch() takes: the CTAs of so many clusters fit an int, and so does a tile a wave further.
 constexpr int64_t kMaxTiles = int64_t{1} << 28;
 
+// Tokens of a product's tiles: the narrowest width with which as many tiles hold all of them.
+int tile_width(const KernelEntry& kernel, int64_t m);
+
 // Tiles that a product is cut into.
 int64_t count_tiles(const KernelEntry& kernel, int64_t m, int64_t n);
 

@@ -70,12 +70,42 @@ class CatalogueTest(unittest.TestCase):
 
     def test_the_widest_tile_multiplies_its_tokens_in_parts(self) -> None:
         by_name = {_name(family): family for family in FAMILIES}
-        for family, tokens in (("e4m3_u4b8", 128), ("s8_u4b8", 64), ("s8_u4b8_gs", 256)):
+        for family, parts in (("e4m3_u4b8", 2), ("s8_u4b8", 4), ("s8_u4b8_gs", 1)):
             schedule = next(s for s in by_name[family].schedules if s.tile_shape_mn == (128, 256))
             taken = resources(by_name[family].types, schedule)
             with self.subTest(family):
-                self.assertEqual(taken.mma_tokens, tokens)
-                self.assertEqual(taken.accumulators, 128 if tokens == 256 else 192)
+                self.assertEqual(taken.parts, parts)
+                self.assertEqual(taken.accumulators, 128 if parts == 1 else 192)
+
+    def test_tiles_may_be_narrower(self) -> None:
+        seen = set()
+        for family in FAMILIES:
+            for schedule in family.schedules:
+                if schedule.kernel_schedule.is_streaming:
+                    continue
+                with self.subTest(f"{_name(family)} {generate_sch_sig(schedule)}"):
+                    taken = resources(family.types, schedule)
+                    tokens = schedule.tile_shape_mn[1]
+                    self.assertEqual(taken.widths, tuple(sorted({*taken.widths})))
+                    self.assertEqual(taken.widths[-1], tokens)
+                    if schedule.cluster_shape_mnk[2] > 1 or family.types.a.bits == 8:
+                        self.assertEqual(taken.widths, (tokens,))
+                    seen.add(taken.widths)
+        self.assertLessEqual({(80, 96), (112, 128), (144, 160), (176, 208, 256)}, seen)
+
+    def test_many_activations_of_16_bits_come_in_two_stages_a_step(self) -> None:
+        by_name = {_name(family): family for family in FAMILIES}
+        # Stages of activations and of weights.
+        for family, activations, weights in (("bf16_u4b8", 5, 3), ("e4m3_u4b8", 5, 5)):
+            schedule = next(s for s in by_name[family].schedules if s.tile_shape_mn == (128, 256))
+            taken = resources(by_name[family].types, schedule)
+            with self.subTest(family):
+                self.assertEqual(taken.step_stages, 2 if activations > weights else 1)
+                self.assertEqual(taken.stages, activations)
+                self.assertEqual(
+                    taken.pipeline_bytes(activations),
+                    activations * taken.activation_bytes + weights * taken.weight_bytes,
+                )
 
     def test_staging_has_what_stages_leave(self) -> None:
         counts = set()

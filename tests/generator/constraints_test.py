@@ -52,6 +52,7 @@ def _with_heuristic(*branches: tuple[str | None, Any]) -> ImplConfig:
 
 
 _COSTS = (1.0,) * len(COST_TERMS)
+_SPARING_COSTS = tuple(2.5 if term == "spared_steps" else 1.0 for term in COST_TERMS)
 _WIDER = dataclasses.replace(COOPERATIVE, tile_shape_mn=(256, 128))
 
 _COOP = KernelSchedule.TmaWarpSpecializedCooperative
@@ -219,9 +220,9 @@ _SCHEDULE_MISTAKES: list[tuple[dict[str, Any], str]] = [
         "allowed: tiles that it does not spill for",
     ),
     (
-        {"tile_shape_mn": (128, 256)},
-        "pipeline stages = 2; allowed: 3 or more (a stage takes 74768 bytes of shared memory, "
-        "the rest 8320, a block has 232448)",
+        {"tile_shape_mn": (64, 256), "kernel_schedule": _SLICED},
+        "pipeline stages = 1; allowed: 3 or more (3 take 420912 bytes of shared memory, "
+        "the rest 69632, a block has 232448)",
     ),
     (
         {
@@ -329,6 +330,11 @@ _HEURISTIC_MISTAKES = [
         f"(1.0, 2.0); allowed: {len(COST_TERMS)} numbers, none negative (launch, tiles, ",
     ),
     (
+        ((None, FastestOf(((COOPERATIVE, _SPARING_COSTS),))),),
+        "heuristic branch 1 (default): costs of schedule 128x128_1x1x1_Coop_Tma_StreamK: "
+        "spared_steps = 2.5; allowed: not more than steps + busy_steps = 2.0",
+    ),
+    (
         ((None, FastestOf(((COOPERATIVE, (-1.0, *_COSTS[1:])),))),),
         "costs of schedule 128x128_1x1x1_Coop_Tma_StreamK = (-1.0, 1.0, ",
     ),
@@ -405,6 +411,13 @@ class ConstraintsTest(unittest.TestCase):
             {"cluster_shape_mnk": (2, 1, 1)},
             {"tile_shape_mn": (192, 96)},
             {"tile_shape_mn": (128, 192)},
+            {"tile_shape_mn": (128, 256)},
+            {"tile_shape_mn": (128, 256), "cluster_shape_mnk": (2, 1, 1)},
+            {
+                "tile_shape_mn": (128, 256),
+                "cluster_shape_mnk": (1, 1, 4),
+                "tile_scheduler": _PERSISTENT,
+            },
             {
                 "tile_shape_mn": (64, 64),
                 "kernel_schedule": _SLICED,

@@ -102,12 +102,26 @@ class RenderTest(unittest.TestCase):
         )
 
     def test_a_wgmma_in_a_header_apart(self) -> None:
-        odd = dataclasses.replace(COOPERATIVE, tile_shape_mn=(128, 160))
+        common = dataclasses.replace(COOPERATIVE, tile_shape_mn=(256, 128))
         shards = render_family(
-            dataclasses.replace(FAMILY, schedules=(*FAMILY.schedules, odd)),
+            dataclasses.replace(FAMILY, schedules=(*FAMILY.schedules, common)),
         )
         asks = [name for name, text in shards.items() if "EXTENDED_MMA" in text]
-        self.assertEqual(asks, ["impl_128x160_1x1x1_Coop_Tma_StreamK.cu"])
+        self.assertEqual(asks, ["impl_128x128_1x1x1_Coop_Tma_StreamK.cu"])
+
+    def test_a_wgmma_for_every_width_or_part(self) -> None:
+        wide = dataclasses.replace(COOPERATIVE, tile_shape_mn=(128, 256))
+        scaled_apart = dataclasses.replace(
+            FAMILY.types,
+            a=DataType.e4m3,
+            b_channel_scale=DataType.f32,
+            a_token_scale=DataType.f32,
+        )
+        for types, sizes in ((FAMILY.types, [176, 208, 256]), (scaled_apart, [128])):
+            shards = render_family(ImplConfig(types, (wide,), ((None, wide),)))
+            found = re.findall(r"MMA_64x(\d+)x", shards["impl_128x256_1x1x1_Coop_Tma_StreamK.cu"])
+            with self.subTest(sizes):
+                self.assertEqual([int(tokens) for tokens in found], sizes)
 
     def test_a_shard_includes_its_kernel_alone(self) -> None:
         family = dataclasses.replace(

@@ -44,11 +44,11 @@ constexpr Layer kLayers[] = {
     {"Wider", 17000, 528, 100},
 };
 
-// Around the sizes of tiles, of the streaming kernel's passes and of the groups of eight tokens
-// that are copied.
-constexpr int64_t kTokens[] = {1,   3,   7,   8,   9,   15,  16,   17,  24,  31,
-                               32,  33,  48,  63,  64,  65,  100,  127, 129, 191,
-                               200, 255, 256, 257, 300, 513, 1000, 4096};
+// Around the sizes of tiles and their widths, of the streaming kernel's passes and of the groups of
+// eight tokens that are copied.
+constexpr int64_t kTokens[] = {1,   3,   7,   8,   9,   15,  16,  17,  24,  31,  32,   33,
+                               48,  63,  64,  65,  80,  81,  112, 113, 127, 129, 144,  145,
+                               175, 176, 191, 208, 255, 256, 257, 300, 401, 513, 1000, 4096};
 
 constexpr int64_t kWholeK = 0;  // group size: one scale for each output feature
 // All ways in which a block's groups can lie.

@@ -49,7 +49,7 @@ void print_change(const char* mistake, Change change) {
 int main() {
   const ProblemDesc desc = make_desc();
   print("a schedule that was left out of the program",
-        can_implement(desc, "256x128_1x1x1_Coop_Tma_StreamK"));
+        can_implement(desc, "128x256_2x1x1_Coop_Tma_StreamK"));
   print_change("a family that was left out of the program", [](ProblemDesc& wrong) {
     wrong.types.a = wrong.types.b_group_scale = wrong.types.out = DataType::kF16;
   });

@@ -19,10 +19,11 @@ KernelEntry make_kernel(int tile_n, int tile_m, int cluster_k = 1) {
   kernel.name = "";
   kernel.tile_n = tile_n;
   kernel.tile_m = tile_m;
+  for (int& width : kernel.widths) width = tile_m;
   kernel.cluster_n = 1;
   kernel.cluster_k = cluster_k;
-  kernel.stage_k = 128;
-  kernel.stage_bytes = kernel.stage_k * (tile_m * 2 + tile_n * 33 / 64);
+  kernel.step_k = 128;
+  kernel.step_bytes = kernel.step_k * (tile_m * 2 + tile_n * 33 / 64);
   kernel.partial_bytes = tile_n * tile_m * 4;
   kernel.scheduler = cluster_k > 1 ? TileScheduler::kPersistent : TileScheduler::kStreamK;
   return kernel;
@@ -36,6 +37,7 @@ TEST(Cost, CountsWholeWaves) {
   EXPECT_EQ(work[kSteps], 32);
   EXPECT_EQ(work[kFilledSteps], 32 * 100. / 128);
   EXPECT_EQ(work[kBusySteps], 32);
+  EXPECT_EQ(work[kSparedSteps], 0);
   EXPECT_EQ(work[kSharing], 0);
   EXPECT_EQ(work[kHelpers], 0);
   EXPECT_EQ(work[kRereads], 0);
@@ -49,6 +51,17 @@ TEST(Cost, CountsAnIdlePartOfTheDevice) {
   EXPECT_EQ(work[kTiles], 2);
   EXPECT_EQ(work[kSteps], 64);
   EXPECT_EQ(work[kBusySteps], 32 + 8);
+}
+
+TEST(Cost, CountsWhatNarrowTilesSpare) {
+  KernelEntry kernel = make_kernel(128, 64);
+  kernel.widths[0] = 48;
+  // Two tiles of 48 tokens, in one wave.
+  const CostTerms narrow = count_work(kernel, 96, 66 * 128, 4096, 132);
+  EXPECT_EQ(narrow[kSteps], 32);
+  EXPECT_EQ(narrow[kSparedSteps], -32 * 0.25);
+  EXPECT_EQ(narrow[kFilledSteps], 32 * 0.75);
+  EXPECT_EQ(count_work(kernel, 97, 66 * 128, 4096, 132)[kSparedSteps], 0);
 }
 
 TEST(Cost, CountsSplitTiles) {
@@ -93,10 +106,12 @@ double time_of(const KernelEntry& kernel, const CostTerms& costs, int64_t m, int
 
 // find_fastest() looks closely at few candidates only.
 TEST(Cost, FindsTheFastest) {
-  const KernelEntry kernels[] = {make_kernel(64, 16),   make_kernel(64, 16, 2),
-                                 make_kernel(128, 64),  make_kernel(256, 32),
-                                 make_kernel(192, 128), make_kernel(256, 128)};
+  KernelEntry kernels[] = {make_kernel(64, 16),  make_kernel(64, 16, 2), make_kernel(128, 64),
+                           make_kernel(256, 32), make_kernel(192, 128),  make_kernel(256, 128)};
   constexpr int kCount = 6;
+  kernels[2].widths[0] = 48;
+  kernels[4].widths[0] = 96;
+  kernels[4].widths[1] = 112;
   std::mt19937 random(1);
   const auto below = [&](int64_t limit) { return 1 + static_cast<int64_t>(random() % limit); };
   std::vector<int> chosen(kCount);
@@ -112,6 +127,7 @@ TEST(Cost, FindsTheFastest) {
       const KernelEntry& kernel = kernels[kCount - 1 - i];
       for (double& cost : candidates[i].costs) cost = below(100) / 100.;
       candidates[i].costs[kSteps] *= kernel.tile_n * kernel.tile_m / 4096.;
+      candidates[i].costs[kSparedSteps] *= candidates[i].costs[kSteps];  // not more than there is
     }
     const int64_t m = below(int64_t{1} << below(12));
     const int64_t n = 8 * below(8192);

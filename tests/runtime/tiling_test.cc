@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,7 +18,7 @@
 namespace machete {
 namespace {
 
-constexpr int64_t kM[] = {1, 16, 17, 100, 300, 1025};
+constexpr int64_t kM[] = {1, 16, 17, 100, 112, 300, 1025};
 constexpr int64_t kN[] = {8, 64, 576, 2056, 8448};
 constexpr int64_t kK[] = {16, 128, 272, 1024, 4096, 14336};
 constexpr int kResident[] = {1, 7, 66, 132};
@@ -31,7 +32,7 @@ struct Problem {
 };
 
 std::string describe(const Problem& p) {
-  return std::to_string(p.kernel.code_bytes * 8 / (p.kernel.stage_k * p.kernel.tile_n)) +
+  return std::to_string(p.kernel.code_bytes * 8 / (p.kernel.step_k * p.kernel.tile_n)) +
          " bits, tile " + std::to_string(p.kernel.tile_n) + " x " +
          std::to_string(p.kernel.tile_m) + ", cluster " + std::to_string(p.kernel.cluster_n) +
          " x " + std::to_string(p.kernel.cluster_k) +
@@ -46,7 +47,7 @@ std::string describe(const TileParams& t) {
          std::to_string(t.shared_tiles) + " tiles shared by " + std::to_string(t.sharers);
 }
 
-// Sizes as machete/kernel/shape.cuh has them; `bits` of a weight.
+// Sizes as machete/kernel/shape.cuh has them; `bits` of a weight. Large tiles have three widths.
 KernelEntry make_kernel(int bits, int tile_n, int tile_m, int cluster_n, int cluster_k,
                         TileScheduler scheduler) {
   const bool sliced_k = tile_n == 64;
@@ -56,11 +57,14 @@ KernelEntry make_kernel(int bits, int tile_n, int tile_m, int cluster_n, int clu
   kernel.tile_m = tile_m;
   kernel.cluster_n = cluster_n;
   kernel.cluster_k = cluster_k;
-  kernel.stage_k = sliced_k ? 256 : 128;
-  kernel.code_bytes = kernel.stage_k * tile_n * bits / 8;
+  for (int i = 0; i < kMaxWidths; ++i) {
+    const bool one = tile_m < 128 || cluster_k > 1;
+    kernel.widths[i] = one ? tile_m : tile_m - 16 * (kMaxWidths - 1 - i);
+  }
+  kernel.step_k = sliced_k ? 256 : 128;
+  kernel.code_bytes = kernel.step_k * tile_n * bits / 8;
   // Two scales for 128 weights.
-  kernel.stage_bytes =
-      kernel.stage_k * tile_m * 2 + kernel.code_bytes + kernel.stage_k * tile_n / 32;
+  kernel.step_bytes = kernel.step_k * tile_m * 2 + kernel.code_bytes + kernel.step_k * tile_n / 32;
   kernel.store_m = std::min(tile_m, 32);
   kernel.partial_bytes = tile_n * tile_m * 4;
   kernel.scheduler = scheduler;
@@ -277,8 +281,35 @@ TEST(Tiling, CoversTheProductAndNoMore) {
     };
     ASSERT_TRUE(covers(tiles.tiles_m, p.kernel.tile_m, p.m)) << describe(p);
     ASSERT_TRUE(covers(tiles.tiles_n, p.kernel.tile_n * p.kernel.cluster_n, p.n)) << describe(p);
-    ASSERT_TRUE(covers(tiles.k_steps, p.kernel.stage_k, p.k)) << describe(p);
+    ASSERT_TRUE(covers(tiles.k_steps, p.kernel.step_k, p.k)) << describe(p);
   });
+}
+
+TEST(Tiling, TilesAreAsNarrowAsSoManyMayBe) {
+  std::set<int> narrower;
+  for_each_problem([&](const Problem& p) {
+    const TileParams tiles = plan_tiles(p.kernel, p.m, p.n, p.k, p.resident);
+    ASSERT_EQ(tiles.tile_m, tile_width(p.kernel, p.m)) << describe(p);
+    ASSERT_GE(int64_t{tiles.tiles_m} * tiles.tile_m, p.m) << describe(p);
+    for (const int width : p.kernel.widths) {
+      if (width < tiles.tile_m) {
+        ASSERT_LT(int64_t{tiles.tiles_m} * width, p.m) << describe(p);
+      }
+    }
+    ASSERT_TRUE(std::count(std::begin(p.kernel.widths), std::end(p.kernel.widths), tiles.tile_m))
+        << describe(p);
+    narrower.insert(p.kernel.tile_m - tiles.tile_m);
+  });
+  EXPECT_EQ(narrower, (std::set<int>{0, 16, 32}));
+}
+
+// Tensor stores of one tile must not reach into the next.
+TEST(Tiling, TilesEndWithAStore) {
+  EXPECT_EQ(store_tokens(128, 32), 32);
+  EXPECT_EQ(store_tokens(160, 32), 32);
+  EXPECT_EQ(store_tokens(112, 32), 16);
+  EXPECT_EQ(store_tokens(208, 32), 16);
+  EXPECT_EQ(store_tokens(16, 16), 16);
 }
 
 TEST(Tiling, FillsNoMoreThanTheDevice) {
@@ -316,7 +347,12 @@ TEST(Tiling, RasterVisitsEveryTileOnce) {
   for_each_problem([](const Problem& p) {
     if (p.k != kK[0] || p.resident != kResident[0]) return;  // have no say in it
     const TileParams tiles = plan_tiles(p.kernel, p.m, p.n, p.k, p.resident);
+    // A band has 1024 tokens at most, and as many tiles as these are.
     ASSERT_GE(tiles.raster_m, 1) << describe(p);
+    ASSERT_LE(tiles.raster_m * p.kernel.tile_m, 1024) << describe(p);
+    if (tiles.raster_m < tiles.tiles_m) {
+      ASSERT_GT((tiles.raster_m + 1) * p.kernel.tile_m, 1024) << describe(p);
+    }
     std::set<std::pair<int, int>> seen;
     for (int tile = 0; tile < tiles.tiles_m * tiles.tiles_n; ++tile) {
       const int band = tile / (tiles.raster_m * tiles.tiles_n);

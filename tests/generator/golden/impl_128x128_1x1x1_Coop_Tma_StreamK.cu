@@ -1,4 +1,6 @@
 // Written by machete.generator from the catalogue: do not edit.
+// For the header in which CuTe has a wgmma of this tile's.
+#define CUTE_SM90_EXTENDED_MMA_SHAPES_ENABLED
 #include "machete/kernel/gemm_entry.cuh"
 
 namespace machete::bf16_u4b8 {
@@ -18,9 +20,12 @@ struct Schedule_128x128_1x1x1_Coop_Tma_StreamK {
   static constexpr int kTileN = 128;  // output features
   static constexpr int kTileM = 128;  // tokens
   static constexpr KernelSchedule kKernelSchedule = KernelSchedule::kCooperative;
-  // D^T = W A^T: the weights are the register operand, so the atom's 64 rows are features and its N is the tile's tokens.
+  static constexpr int kWidths[] = {112, 128};  // tokens that tiles may have
+  // D^T = W A^T: the weights are the register operand, so an atom's 64 rows are features and its N is tokens.
 #ifdef __CUDA_ARCH__
-  using Mma = cute::SM90::GMMA::MMA_64x128x16_F32BF16BF16_RS<cute::SM90::GMMA::Major::K, cute::SM90::GMMA::Major::K>;
+  using Mma0 = cute::SM90::GMMA::MMA_64x112x16_F32BF16BF16_RS<cute::SM90::GMMA::Major::K, cute::SM90::GMMA::Major::K>;
+  using Mma1 = cute::SM90::GMMA::MMA_64x128x16_F32BF16BF16_RS<cute::SM90::GMMA::Major::K, cute::SM90::GMMA::Major::K>;
+  using Mmas = std::tuple<Mma0, Mma1>;
 #endif
   static constexpr int kClusterN = 1;
   static constexpr int kClusterK = 1;
