@@ -17,7 +17,7 @@
 namespace machete {
 
 // Copies the K steps of one segment into the ring. One thread does it all: more of them were slower
-// (docs/performance.md).
+// (docs/experiments.md).
 template <class Shape>
 class Producer {
  public:
@@ -209,7 +209,7 @@ class Consumer {
       }
     }
     if constexpr (Shape::kPromotes) {
-      multiply_groups<Mma, kTokens / Shape::kParts / 2>(segment, accumulators);
+      multiply_groups<Mma>(segment, accumulators);
     } else if constexpr (Types::kA == DataType::kS8) {
       uint32_t sums[kBlocks][Shape::kAccumulators];
       multiply_units<Mma, kTokens / 2>(segment, sums);
@@ -287,12 +287,13 @@ class Consumer {
   // Activations of 8 bits with group scales: a unit has one for each feature, by which its sums are
   // multiplied, in fp32, as they are added to those before. While one warpgroup dequantises or adds
   // up, the tensor cores work for the other.
-  template <class Mma, int kSums>
+  template <class Mma>
   __device__ __forceinline__ void multiply_groups(const Segment& segment,
                                                   Accumulators& accumulators) {
     for_each(accumulators, [](float& sum, int, int) { sum = 0; });
     using Sum = std::conditional_t<Types::kA == DataType::kS8, uint32_t, float>;
     constexpr int kSets = Shape::kSumSets;
+    constexpr int kSums = Shape::kPartSums;
     Sum sums[kSets][kSums];
     for (int step = segment.k_begin; step < segment.k_end; ++step) {
       pipeline_.wait_full(at_);

@@ -140,7 +140,7 @@ struct KernelShape {
   static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a CTA of sm_90 can have");
   static_assert(kPartM % 16 == 0 && kTileM <= 256);
   static_assert(are_widths(Schedule::kWidths, kTileM, kClusterN));
-  static_assert(kOneWidth || (kClusterK == 1 && kParts == 1));
+  static_assert(kOneWidth || (kClusterK == 1 && !kPromotes));
   static_assert(kStoreBuffers >= 1 && kStoreBuffers <= kPartM / kStoreM * kConsumerBlocks);
   static_assert(kSlicedK ? kTileBlocks == 1 : kTileBlocks % kConsumers == 0);
   static_assert(kConsumerBlocks * kAccumulators <= (kConsumers == 3 ? 64 : 128) &&

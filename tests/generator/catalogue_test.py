@@ -1,16 +1,18 @@
 """The catalogue itself. tests/tune judges its heuristics."""
 
 import unittest
+from collections.abc import Iterator
 
 from machete.generator.catalogue import FAMILIES
 from machete.generator.config import (
     FastestOf,
     ImplConfig,
+    ScheduleConfig,
     generate_sch_sig,
     generate_type_option_name,
 )
 from machete.generator.constraints import check_families
-from machete.generator.resources import MAX_SHARED_BYTES, resources
+from machete.generator.resources import MAX_SHARED_BYTES, Resources, resources
 
 
 class CatalogueTest(unittest.TestCase):
@@ -59,46 +61,34 @@ class CatalogueTest(unittest.TestCase):
                         self.assertFalse(schedule.kernel_schedule.is_streaming)
 
     def test_every_schedule_keeps_loads_in_flight(self) -> None:
-        for family in FAMILIES:
-            for schedule in family.schedules:
-                if schedule.kernel_schedule.is_streaming:
-                    continue  # takes its stages at run time: tests/runtime/streaming_tiling_test.cc
-                with self.subTest(generate_sch_sig(schedule)):
-                    taken = resources(family.types, schedule)
-                    self.assertGreater(taken.shared_bytes, 0.75 * MAX_SHARED_BYTES)
-                    self.assertLessEqual(taken.shared_bytes, MAX_SHARED_BYTES)
+        for family, schedule, taken in _tiled():
+            with self.subTest(f"{_name(family)} {generate_sch_sig(schedule)}"):
+                self.assertGreater(taken.shared_bytes, 0.75 * MAX_SHARED_BYTES)
+                self.assertLessEqual(taken.shared_bytes, MAX_SHARED_BYTES)
 
     def test_the_widest_tile_multiplies_its_tokens_in_parts(self) -> None:
-        by_name = {_name(family): family for family in FAMILIES}
         for family, parts in (("e4m3_u4b8", 2), ("s8_u4b8", 4), ("s8_u4b8_gs", 1)):
-            schedule = next(s for s in by_name[family].schedules if s.tile_shape_mn == (128, 256))
-            taken = resources(by_name[family].types, schedule)
+            taken = _taken_by_the_widest(family)
             with self.subTest(family):
                 self.assertEqual(taken.parts, parts)
                 self.assertEqual(taken.accumulators, 128 if parts == 1 else 192)
 
     def test_tiles_may_be_narrower(self) -> None:
         seen = set()
-        for family in FAMILIES:
-            for schedule in family.schedules:
-                if schedule.kernel_schedule.is_streaming:
-                    continue
-                with self.subTest(f"{_name(family)} {generate_sch_sig(schedule)}"):
-                    taken = resources(family.types, schedule)
-                    tokens = schedule.tile_shape_mn[1]
-                    self.assertEqual(taken.widths, tuple(sorted({*taken.widths})))
-                    self.assertEqual(taken.widths[-1], tokens)
-                    if schedule.cluster_shape_mnk[2] > 1 or family.types.a.bits == 8:
-                        self.assertEqual(taken.widths, (tokens,))
-                    seen.add(taken.widths)
+        for family, schedule, taken in _tiled():
+            with self.subTest(f"{_name(family)} {generate_sch_sig(schedule)}"):
+                tokens = schedule.tile_shape_mn[1]
+                self.assertEqual(taken.widths, tuple(sorted({*taken.widths})))
+                self.assertEqual(taken.widths[-1], tokens)
+                if schedule.cluster_shape_mnk[2] > 1 or family.types.a.bits == 8:
+                    self.assertEqual(taken.widths, (tokens,))
+                seen.add(taken.widths)
         self.assertLessEqual({(80, 96), (112, 128), (144, 160), (176, 208, 256)}, seen)
 
     def test_many_activations_of_16_bits_come_in_two_stages_a_step(self) -> None:
-        by_name = {_name(family): family for family in FAMILIES}
         # Stages of activations and of weights.
         for family, activations, weights in (("bf16_u4b8", 5, 3), ("e4m3_u4b8", 5, 5)):
-            schedule = next(s for s in by_name[family].schedules if s.tile_shape_mn == (128, 256))
-            taken = resources(by_name[family].types, schedule)
+            taken = _taken_by_the_widest(family)
             with self.subTest(family):
                 self.assertEqual(taken.step_stages, 2 if activations > weights else 1)
                 self.assertEqual(taken.stages, activations)
@@ -109,17 +99,30 @@ class CatalogueTest(unittest.TestCase):
 
     def test_staging_has_what_stages_leave(self) -> None:
         counts = set()
-        for family in FAMILIES:
-            for schedule in family.schedules:
-                if schedule.kernel_schedule.is_streaming:
-                    continue
-                with self.subTest(generate_sch_sig(schedule)):
-                    taken = resources(family.types, schedule)
-                    self.assertGreaterEqual(taken.store_buffers, taken.least_store_buffers)
-                    if taken.store_buffers < taken.stores:
-                        self.assertGreater(taken.shared_bytes + taken.store_bytes, MAX_SHARED_BYTES)
-                    counts.add(taken.store_buffers)
+        for family, schedule, taken in _tiled():
+            with self.subTest(f"{_name(family)} {generate_sch_sig(schedule)}"):
+                self.assertGreaterEqual(taken.store_buffers, taken.least_store_buffers)
+                if taken.store_buffers < taken.stores:
+                    self.assertGreater(taken.shared_bytes + taken.store_bytes, MAX_SHARED_BYTES)
+                counts.add(taken.store_buffers)
         self.assertGreater(max(counts), 2)
+
+
+def _tiled() -> Iterator[tuple[ImplConfig, ScheduleConfig, Resources]]:
+    """What is known of tiled kernels; streaming ones take their stages at run time."""
+    for family in FAMILIES:
+        for schedule in family.schedules:
+            if not schedule.kernel_schedule.is_streaming:
+                yield family, schedule, resources(family.types, schedule)
+
+
+def _taken_by_the_widest(name: str) -> Resources:
+    """By the 128x256 tile of the family of that name."""
+    return next(
+        taken
+        for family, schedule, taken in _tiled()
+        if _name(family) == name and schedule.tile_shape_mn == (128, 256)
+    )
 
 
 def _name(family: ImplConfig) -> str:
