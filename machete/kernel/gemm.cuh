@@ -16,7 +16,7 @@
 #include "machete/kernel/mainloop.cuh"
 #include "machete/kernel/pipeline.cuh"
 #include "machete/kernel/reduction.cuh"
-#include "machete/kernel/tile_scheduler.cuh"
+#include "machete/kernel/tile_scheduler.h"
 #endif
 
 namespace machete {
@@ -48,6 +48,10 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
                                  : &activations.whole);
     if constexpr (Types::kOut != DataType::kF32) ptx::prefetch_tensor_map(&output);
   }
+  // While the barriers come into being: what their first work is takes all roles a while to find.
+  Walk walk(params.tiles, params.divisors, blockIdx.x / kCluster, rank_k);
+  Segment segment;
+  bool more = walk.next(segment);
   __syncthreads();
   if constexpr (Shape::kClusterN > 1) ptx::cluster_barrier();  // the barriers of both CTAs exist
   ptx::launch_dependent_grids();
@@ -60,22 +64,18 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
     if (Shape::kSumsThroughPipeline && warp == 1) {
       ptx::grid_dependency_wait();  // all launches have the same flags
       const HandOver<Shape> hand_over(params, shared);
-      Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
-      Segment segment;
       typename Pipeline<Shape>::Position next;
       bool collects = false;
-      while (!collects && walk.next(segment)) {
+      while (more && !collects) {
         next.advance((segment.k_end - segment.k_begin) * Shape::kStepStages);
         if (walk.hands_over(segment)) hand_over.announce(thread % 32);
         collects = walk.collects(segment);
+        if (!collects) more = walk.next(segment);
       }
       if (collects) hand_over.load(walk.helpers(segment), thread % 32, pipeline, next);
     } else if (warp == 0) {
       ptx::continue_with_one_lane();
-      Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
-      Segment segment;
       Producer<Shape> producer(params, activations, shared, pipeline, rank_n);
-      bool more = walk.next(segment);
       if (more) producer.load_ahead(segment);
       ptx::grid_dependency_wait();
       for (; more; more = walk.next(segment)) {
@@ -93,9 +93,7 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
     const Reduction<Shape> reduction(shared, warpgroup, thread);
     HandOver<Shape> hand_over(params, shared);
     Epilogue<Types, Shape> epilogue(params, output, shared, warpgroup, thread);
-    Walk walk(params.tiles, blockIdx.x / kCluster, rank_k);
-    Segment segment;
-    while (walk.next(segment)) {
+    for (; more; more = walk.next(segment)) {
       const int first_block = (segment.n * Shape::kClusterN + rank_n) * Shape::kTileBlocks +
                               (Shape::kSlicedK ? 0 : warpgroup * Shape::kConsumerBlocks);
       epilogue.prefetch(first_block);

@@ -11,7 +11,7 @@
 #include "machete/kernel/params.h"
 #include "machete/kernel/partials.cuh"
 #include "machete/kernel/pipeline.cuh"
-#include "machete/kernel/tile_scheduler.cuh"
+#include "machete/kernel/tile_scheduler.h"
 #include "machete/kernel/wgmma.cuh"
 
 namespace machete {

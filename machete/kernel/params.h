@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "machete/kernel/divisor.h"
 #include "machete/kernel/layout.h"
 #include "machete/kernel/streaming.h"
 
@@ -24,8 +25,28 @@ struct TileParams {
   int k_steps;       // of the loop over K, for a whole tile
   int clusters;      // in the grid
   int shared_tiles;  // tiles 0 .. shared_tiles - 1 are shared along K (stream-K)
-  int sharers;       // clusters 0 .. sharers - 1 share them evenly
+  int sharers;       // clusters 0 .. sharers - 1 share them
+  int extra_steps;   // that who finishes a shared tile has more than who only helps
   int raster_m;      // tiles along M that are walked before the next along N
+};
+
+// What follows from TileParams, for the device, which divides slowly.
+struct TileDivisors {
+  explicit constexpr TileDivisors(const TileParams& tiles)
+      : share_steps(tiles.k_steps - tiles.extra_steps),
+        band_tiles(tiles.raster_m * tiles.tiles_n),
+        raster_m(tiles.raster_m),
+        last_raster_m((tiles.tiles_m - 1) % tiles.raster_m + 1) {
+    if (tiles.sharers > 0) {
+      share = ceil_div(int64_t{tiles.shared_tiles} * share_steps.value << 32, tiles.sharers);
+    }
+  }
+
+  Divisor share_steps;  // of a shared tile: those that shares count
+  Divisor band_tiles;
+  Divisor raster_m;
+  Divisor last_raster_m;  // of the last band
+  uint64_t share = 0;     // steps of a share, times 2^32, rounded up
 };
 
 // Tokens that one tensor store writes, of tiles of `tile_m` tokens: they must not share one.
@@ -61,6 +82,7 @@ struct ActivationMaps {
 
 struct GemmParams : ProductParams {
   TileParams tiles;
+  TileDivisors divisors;
   int steps_ahead;    // whose weights are requested while the kernel before still runs
   uint8_t* partials;  // stream-K: kPartialBytes for each CTA
   uint32_t* flags;    // stream-K: one for each CTA; zero between launches

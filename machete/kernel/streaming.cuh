@@ -57,30 +57,40 @@ __global__ void __launch_bounds__((max_streaming_threads(Schedule::kKernelSchedu
   if (producer == 1 && lane == 0) {
     ptx::prefetch_tensor_map(params.m <= kTileM - 8 ? &activations.rest : &activations.whole);
   }
-  __syncthreads();
-  if (!tiles.holds_next) ptx::launch_dependent_grids();
-  if constexpr (kCluster > 1) ptx::cluster_arrive_relaxed();
-  if (producer < 0) {
-    if constexpr (kByWarpgroups) cutlass::arch::warpgroup_reg_alloc<kConsumerRegisters>();
-    if constexpr (kCluster > 1) {
-      ptx::cluster_wait();  // the barriers that the other CTA's consumers wait at exist
+  // Of the ring. The producers get there when they know what to copy, which takes as long as the
+  // barriers.
+  const auto begin = [&] {
+    __syncthreads();
+    if (!tiles.holds_next) ptx::launch_dependent_grids();
+    if constexpr (kCluster > 1) ptx::cluster_arrive_relaxed();
+  };
+  // First: with consumers before them, e4m3 spills with 16 tokens.
+  if (producer >= 0) {
+    if constexpr (kByWarpgroups) cutlass::arch::warpgroup_reg_dealloc<kProducerRegisters>();
+    StreamingProducer<kTileM, 1024 / info(Types::kA).bits> produce(params, walk, memory, shared,
+                                                                   lane);
+    if (producer == 0) {
+      produce.load_weights(begin);
+      if (tiles.holds_next) ptx::launch_dependent_grids();
+    } else if (producer == 1) {
+      produce.load_activations(activations, [&] {
+        begin();
+        ptx::grid_dependency_wait();
+      });
+    } else {
+      begin();
     }
-    StreamingConsumer<Types, Multiplier<Types, Schedule>, kCluster>(params, walk, memory, shared,
-                                                                    warp, lane)
-        .run();
+    if constexpr (kCluster > 1) ptx::cluster_wait();
     return;
   }
-  if constexpr (kByWarpgroups) cutlass::arch::warpgroup_reg_dealloc<kProducerRegisters>();
-  StreamingProducer<kTileM, 1024 / info(Types::kA).bits> produce(params, walk, memory, shared,
-                                                                 lane);
-  if (producer == 0) {
-    produce.load_weights();
-    if (tiles.holds_next) ptx::launch_dependent_grids();
-  } else if (producer == 1) {
-    ptx::grid_dependency_wait();
-    produce.load_activations(activations);
+  begin();
+  if constexpr (kByWarpgroups) cutlass::arch::warpgroup_reg_alloc<kConsumerRegisters>();
+  if constexpr (kCluster > 1) {
+    ptx::cluster_wait();  // the barriers that the other CTA's consumers wait at exist
   }
-  if constexpr (kCluster > 1) ptx::cluster_wait();
+  StreamingConsumer<Types, Multiplier<Types, Schedule>, kCluster>(params, walk, memory, shared,
+                                                                  warp, lane)
+      .run();
 #endif
 }
 

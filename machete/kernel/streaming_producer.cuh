@@ -17,9 +17,11 @@ class StreamingProducer {
                                                int lane)
       : params_(params), walk_(walk), memory_(memory), shared_(shared), lane_(lane) {}
 
-  __device__ __forceinline__ void load_weights() {
+  // Both call begin() before they first use the ring.
+  template <class Begin>
+  __device__ __forceinline__ void load_weights(Begin begin_ring) {
     const int k_bytes = kPanelSlices * params_.slice_bytes;
-    walk_.template for_each_pass<kTileM>([&](int, const StreamingPass& pass) {
+    walk_.template for_each_pass<kTileM>([&](int index, const StreamingPass& pass) {
       // Slices of a panel lie next to each other; a lane copies what the pass has of a panel.
       const int panel = pass.begin / kPanelSlices + lane_;
       const int begin = max(pass.begin, panel * kPanelSlices);
@@ -31,6 +33,7 @@ class StreamingProducer {
           params_.blocks +
           (static_cast<int64_t>(panel) * params_.k_blocks + walk_.k_begin) * k_bytes +
           begin % kPanelSlices * params_.slice_bytes;
+      if (index == 0) begin_ring();
 #pragma unroll 1
       for (int k = 0; k < walk_.k_blocks; ++k) {
         const uint32_t full = wait_stage(pass_bytes);
@@ -46,11 +49,14 @@ class StreamingProducer {
 
   // A box is kBoxK input features of the tokens that there are, in whole groups of eight: 128 bytes
   // of each. What lies there of others only reaches results that nobody stores.
-  __device__ __forceinline__ void load_activations(const ActivationMaps& activations) {
-    walk_.template for_each_pass<kTileM>([&](int, const StreamingPass& pass) {
+  template <class Begin>
+  __device__ __forceinline__ void load_activations(const ActivationMaps& activations,
+                                                   Begin begin_ring) {
+    walk_.template for_each_pass<kTileM>([&](int index, const StreamingPass& pass) {
       const int tokens = min((params_.m - pass.first_token + 7) / 8 * 8, kTileM);
       const CUtensorMap* map = tokens == kTileM ? &activations.whole : &activations.rest;
       int k = walk_.k_begin * kBlockK + lane_ * kBoxK;
+      if (index == 0) begin_ring();
 #pragma unroll 1
       for (int end = k + walk_.k_blocks * kBlockK; k < end; k += kBlockK) {
         const uint32_t full = wait_stage(tokens * 128 * (kBlockK / kBoxK));

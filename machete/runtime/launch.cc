@@ -149,9 +149,8 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
                            static_cast<long long>(tiles), kernel.name,
                            static_cast<long long>(kMaxTiles));
   }
-  GemmParams params = {};
-  params.tiles = plan_tiles(kernel, args.M, args.N, args.K, resident);
-  static_cast<ProductParams&>(params) = product_params(args, params.tiles.tiles_m);
+  const TileParams plan = plan_tiles(kernel, args.M, args.N, args.K, resident);
+  GemmParams params = {product_params(args, plan.tiles_m), plan, TileDivisors(plan)};
   const size_t workspace = workspace_bytes(kernel, params.tiles);
   if (tensors.workspace_size < workspace || (workspace > 0 && tensors.workspace == nullptr)) {
     return Status::failure(

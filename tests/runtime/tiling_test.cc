@@ -1,6 +1,5 @@
 // How products are dealt out: every K step once, and no cluster waits for what never comes. Plays
-// launches on the host, by the rules that machete/kernel/tile_scheduler.cuh and hand_over.cuh
-// state.
+// launches on the host, by the kernels' own walk and the rules that hand_over.cuh states.
 #include "machete/runtime/tiling.h"
 
 #include <gtest/gtest.h>
@@ -14,6 +13,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "machete/kernel/tile_scheduler.h"
 
 namespace machete {
 namespace {
@@ -44,7 +45,8 @@ std::string describe(const Problem& p) {
 std::string describe(const TileParams& t) {
   return std::to_string(t.tiles_m) + " x " + std::to_string(t.tiles_n) + " tiles of " +
          std::to_string(t.k_steps) + " steps, " + std::to_string(t.clusters) + " clusters, " +
-         std::to_string(t.shared_tiles) + " tiles shared by " + std::to_string(t.sharers);
+         std::to_string(t.shared_tiles) + " tiles shared by " + std::to_string(t.sharers) +
+         " but for " + std::to_string(t.extra_steps) + " steps of each";
 }
 
 // Sizes as machete/kernel/shape.cuh has them; `bits` of a weight. Large tiles have three widths.
@@ -105,46 +107,37 @@ void for_each_problem(Function function) {
   }
 }
 
-struct Segment {
-  int tile;
-  int k_begin;
-  int k_end;
-  bool shared;
+struct Work {
+  Segment segment;
+  int helpers;  // of its tile, if it finishes one that others have begun
 };
 
-// The first of a cluster's K steps, all steps of the shared tiles laid end to end.
-int64_t share_begin(const TileParams& tiles, int cluster) {
-  return int64_t{tiles.shared_tiles} * tiles.k_steps * cluster / tiles.sharers;
+template <TileScheduler kScheduler, int kClusterK>
+std::vector<Work> walk(const TileParams& tiles, int cluster, int rank_k) {
+  const TileDivisors divisors(tiles);
+  SegmentWalk<kScheduler, kClusterK> walk(tiles, divisors, cluster, rank_k);
+  std::vector<Work> work;
+  Segment segment;
+  while (walk.next(segment)) {
+    work.push_back({segment, walk.collects(segment) ? walk.helpers(segment) : 0});
+  }
+  return work;
 }
 
-// What CTA `rank_k` of a cluster works on, in order: its share from the back, then whole tiles.
-std::vector<Segment> walk(const TileParams& tiles, int cluster, int rank_k, int cluster_k) {
-  std::vector<Segment> segments;
-  if (cluster < tiles.sharers) {
-    const int64_t begin = share_begin(tiles, cluster);
-    int64_t end = share_begin(tiles, cluster + 1);
-    while (begin < end) {
-      const int64_t tile = (end - 1) / tiles.k_steps;
-      const int64_t from = std::max(begin, tile * tiles.k_steps);
-      segments.push_back({static_cast<int>(tile), static_cast<int>(from - tile * tiles.k_steps),
-                          static_cast<int>(end - tile * tiles.k_steps), true});
-      end = from;
-    }
+// What CTA `rank_k` of a cluster works on, in order.
+std::vector<Work> walk(const KernelEntry& kernel, const TileParams& tiles, int cluster,
+                       int rank_k) {
+  if (kernel.scheduler == TileScheduler::kStreamK) {
+    return walk<TileScheduler::kStreamK, 1>(tiles, cluster, rank_k);
   }
-  for (int tile = tiles.shared_tiles + cluster; tile < tiles.tiles_m * tiles.tiles_n;
-       tile += tiles.clusters) {
-    segments.push_back({tile, tiles.k_steps * rank_k / cluster_k,
-                        tiles.k_steps * (rank_k + 1) / cluster_k, false});
-  }
-  return segments;
+  return kernel.cluster_k == 1 ? walk<TileScheduler::kPersistent, 1>(tiles, cluster, rank_k)
+                               : walk<TileScheduler::kPersistent, 2>(tiles, cluster, rank_k);
 }
 
-// As SegmentWalk::helpers().
-int count_helpers(const TileParams& tiles, int cluster, const Segment& segment) {
-  if (segment.k_begin == 0) return 0;
-  int count = 1;
-  while (share_begin(tiles, cluster - count) > int64_t{segment.tile} * tiles.k_steps) ++count;
-  return count;
+// The steps of a segment that its share counts.
+int counted_steps(const TileParams& tiles, const Segment& segment) {
+  const int counted = tiles.k_steps - tiles.extra_steps;
+  return std::min(segment.k_end, counted) - std::min(segment.k_begin, counted);
 }
 
 // What the grid of problems came across, so that no property holds for want of cases.
@@ -153,6 +146,7 @@ struct Tally {
   int shared_then_whole = 0;  // and with whole tiles after them
   int uneven = 0;             // and with shares that straddle tiles
   int longer = 0;             // and with shares longer than a tile
+  int extra = 0;              // and with steps that shares do not count
   int many_helpers = 0;       // and with three clusters or more a tile
 };
 
@@ -161,7 +155,7 @@ struct Tally {
 std::optional<std::string> play(const KernelEntry& kernel, const TileParams& tiles, Tally* tally) {
   const int total = tiles.tiles_m * tiles.tiles_n;
   // The kernel counts them in 32 bits.
-  if (share_begin(tiles, tiles.sharers) > INT32_MAX) return "too many steps to share";
+  if (int64_t{tiles.shared_tiles} * tiles.k_steps > INT32_MAX) return "too many steps to share";
   std::vector<int> covered(total);             // K steps of each tile, from the front
   std::vector<int> lower(tiles.shared_tiles);  // clusters with a segment of a tile so far
   std::vector<std::optional<Segment>> slots(tiles.clusters);  // handed over, not yet collected
@@ -178,12 +172,12 @@ std::optional<std::string> play(const KernelEntry& kernel, const TileParams& til
              std::to_string(segment.k_end);
     };
     for (int rank_k = 0; rank_k < kernel.cluster_k; ++rank_k) {
-      const std::vector<Segment> segments = walk(tiles, cluster, rank_k, kernel.cluster_k);
-      if (segments.empty()) return "no work for cluster " + std::to_string(cluster);
+      const std::vector<Work> works = walk(kernel, tiles, cluster, rank_k);
+      if (works.empty()) return "no work for cluster " + std::to_string(cluster);
       int shared_segments = 0;
       int handed_over = 0;
       int share = 0;
-      for (const Segment& segment : segments) {
+      for (const auto& [segment, helpers] : works) {
         if (segment.tile < 0 || segment.tile >= total) return broken("no such tile", segment);
         // Lower clusters hold the earlier steps, so each segment goes on where the last one ended.
         if (segment.k_begin != covered[segment.tile]) {
@@ -194,16 +188,15 @@ std::optional<std::string> play(const KernelEntry& kernel, const TileParams& til
         if (kernel.cluster_k == 1 && segment.k_begin >= segment.k_end) {
           return broken("no steps", segment);
         }
-        if (!segment.shared) continue;
+        if (segment.tile >= tiles.shared_tiles) continue;
 
         ++shared_segments;
-        share += segment.k_end - segment.k_begin;
+        share += counted_steps(tiles, segment);
         if (segment.k_end < tiles.k_steps) {
           ++handed_over;
           slots[cluster] = segment;
           highest_slot = cluster;
         } else {
-          const int helpers = count_helpers(tiles, cluster, segment);
           if (helpers != lower[segment.tile]) return broken("helpers miscounted", segment);
           many_helpers |= helpers >= 2;
           int reached = segment.k_begin;
@@ -221,7 +214,7 @@ std::optional<std::string> play(const KernelEntry& kernel, const TileParams& til
         }
         ++lower[segment.tile];
       }
-      if (handed_over > 1) return broken("two segments in one slot", segments[0]);
+      if (handed_over > 1) return broken("two segments in one slot", works[0].segment);
       if (cluster < tiles.sharers && tiles.shared_tiles > 0) {
         if (share == 0) return "no share for cluster " + std::to_string(cluster);
         largest_share = std::max(largest_share, share);
@@ -252,6 +245,7 @@ std::optional<std::string> play(const KernelEntry& kernel, const TileParams& til
   tally->shared_then_whole += tiles.shared_tiles < total;
   tally->uneven += straddles;
   tally->longer += largest_share > tiles.k_steps;
+  tally->extra += tiles.extra_steps > 0;
   tally->many_helpers += many_helpers;
   return std::nullopt;
 }
@@ -263,13 +257,15 @@ TEST(Tiling, DealsOutEveryStepOnceAndFinishesEveryTile) {
     const std::optional<std::string> broken = play(p.kernel, tiles, &tally);
     ASSERT_FALSE(broken) << *broken << "\n" << describe(p) << "\n" << describe(tiles);
   });
-  std::printf("shared: %d, then whole tiles: %d, uneven: %d, longer: %d, many helpers: %d\n",
-              tally.shared, tally.shared_then_whole, tally.uneven, tally.longer,
-              tally.many_helpers);
+  std::printf(
+      "shared: %d, then whole tiles: %d, uneven: %d, longer: %d, extra: %d, many helpers: %d\n",
+      tally.shared, tally.shared_then_whole, tally.uneven, tally.longer, tally.extra,
+      tally.many_helpers);
   EXPECT_GT(tally.shared, 1000);
   EXPECT_GT(tally.shared_then_whole, 100);
   EXPECT_GT(tally.uneven, 100);
   EXPECT_GT(tally.longer, 100);
+  EXPECT_GT(tally.extra, 100);
   EXPECT_GT(tally.many_helpers, 100);
 }
 
@@ -326,7 +322,7 @@ TEST(Tiling, FillsNoMoreThanTheDevice) {
     if (p.kernel.scheduler == TileScheduler::kPersistent) {
       ASSERT_EQ(tiles.shared_tiles, 0) << describe(p);
     }
-    ASSERT_GE(tiles.sharers, 1) << describe(p);  // the kernel divides by it
+    ASSERT_EQ(tiles.sharers > 0, tiles.shared_tiles > 0) << describe(p);
     if (tiles.shared_tiles > 0) {
       // The last wave alone, by more clusters than it has tiles, or with the wave before it, by all
       // clusters; whole tiles come out even.
@@ -354,16 +350,37 @@ TEST(Tiling, RasterVisitsEveryTileOnce) {
       ASSERT_GT((tiles.raster_m + 1) * p.kernel.tile_m, 1024) << describe(p);
     }
     std::set<std::pair<int, int>> seen;
-    for (int tile = 0; tile < tiles.tiles_m * tiles.tiles_n; ++tile) {
-      const int band = tile / (tiles.raster_m * tiles.tiles_n);
-      const int within = tile % (tiles.raster_m * tiles.tiles_n);
-      const int height = std::min(tiles.raster_m, tiles.tiles_m - band * tiles.raster_m);
-      const int m = band * tiles.raster_m + within % height;
-      const int n = within / height;
-      ASSERT_TRUE(m < tiles.tiles_m && n < tiles.tiles_n) << describe(p) << ", tile " << tile;
-      ASSERT_TRUE(seen.emplace(m, n).second) << describe(p) << ", tile " << tile;
+    for (int cluster = 0; cluster < tiles.clusters; ++cluster) {
+      for (const auto& [segment, helpers] : walk(p.kernel, tiles, cluster, 0)) {
+        ASSERT_TRUE(segment.m < tiles.tiles_m && segment.n < tiles.tiles_n)
+            << describe(p) << ", tile " << segment.tile;
+        // Whole bands before the next, of these whole columns.
+        const int band = segment.tile / (tiles.raster_m * tiles.tiles_n);
+        ASSERT_EQ(segment.m / tiles.raster_m, band) << describe(p) << ", tile " << segment.tile;
+        const int height = std::min(tiles.raster_m, tiles.tiles_m - band * tiles.raster_m);
+        ASSERT_EQ(segment.n, segment.tile % (tiles.raster_m * tiles.tiles_n) / height);
+        if (segment.k_begin > 0) continue;
+        ASSERT_TRUE(seen.emplace(segment.m, segment.n).second)
+            << describe(p) << ", tile " << segment.tile;
+      }
     }
   });
+}
+
+TEST(Tiling, DividesExactly) {
+  for (int64_t divisor = 1; divisor < INT32_MAX;
+       divisor = divisor < 300 ? divisor + 1 : 2 * divisor - 7) {
+    const Divisor by(static_cast<int>(divisor));
+    ASSERT_EQ(by.value, divisor);
+    for (int64_t near = 1; near <= INT32_MAX; near = near < 300 ? near + 1 : 2 * near - 5) {
+      // Around multiples is where rounding would show.
+      for (int64_t x = near / divisor * divisor - 1; x <= near / divisor * divisor + 1; ++x) {
+        if (x < 0 || x > INT32_MAX) continue;
+        ASSERT_EQ(by.quotient(static_cast<int>(x)), x / divisor) << x << " / " << divisor;
+      }
+    }
+    ASSERT_EQ(by.quotient(INT32_MAX), INT32_MAX / divisor);
+  }
 }
 
 // The rules hold for whatever numbers of tiles and sharers a later model of time may choose.
@@ -373,17 +390,21 @@ TEST(Tiling, AnyNumberOfSharersWorks) {
   for (int shared_tiles = 1; shared_tiles <= 12; ++shared_tiles) {
     for (int k_steps = 1; k_steps <= 12; ++k_steps) {
       for (int sharers = 1; sharers <= shared_tiles * k_steps; ++sharers) {
-        for (const int waves : {0, 1, 2}) {
-          TileParams tiles = {};
-          tiles.tiles_m = 1;
-          tiles.tiles_n = shared_tiles + waves * sharers;
-          tiles.k_steps = k_steps;
-          tiles.clusters = sharers;
-          tiles.shared_tiles = shared_tiles;
-          tiles.sharers = sharers;
-          tiles.raster_m = 1;
-          const std::optional<std::string> broken = play(kernel, tiles, &tally);
-          ASSERT_FALSE(broken) << *broken << "\n" << describe(tiles);
+        const int spare = k_steps - (sharers + shared_tiles - 1) / shared_tiles;
+        for (const int extra : std::set{0, spare / 2, spare}) {
+          for (const int waves : {0, 1, 2}) {
+            TileParams tiles = {};
+            tiles.tiles_m = 1;
+            tiles.tiles_n = shared_tiles + waves * sharers;
+            tiles.k_steps = k_steps;
+            tiles.clusters = sharers;
+            tiles.shared_tiles = shared_tiles;
+            tiles.sharers = sharers;
+            tiles.extra_steps = extra;
+            tiles.raster_m = 1;
+            const std::optional<std::string> broken = play(kernel, tiles, &tally);
+            ASSERT_FALSE(broken) << *broken << "\n" << describe(tiles);
+          }
         }
       }
     }
