@@ -42,6 +42,8 @@ _BARRIER_BYTES = 16
 _HAND_OVER_BYTES = 8 * _BARRIER_BYTES
 """Stream-K without sliced K: barriers of up to seven stages that others' sums come in, and two that
 lend these."""
+_EXCHANGE_BYTES = _BARRIER_BYTES
+"""Of a cluster that splits K: two barriers for the other CTAs' sums."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Resources:
     weight_bytes: int
     """Of a step."""
     other_bytes: int
-    """Beside the pipeline and staging: reduction between slices, barriers of handing over."""
+    """Beside the pipeline and staging: reduction between slices, barriers for others' sums."""
     stores: int
     """That each warpgroup of the epilogue makes, of a tile."""
     least_store_buffers: int
@@ -191,7 +193,9 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
         step_stages=step_stages,
         activation_bytes=activations + _BARRIER_BYTES,
         weight_bytes=weights,
-        other_bytes=(geometry.slices - 1) * partial_tile + shares * _HAND_OVER_BYTES,
+        other_bytes=(geometry.slices - 1) * partial_tile
+        + shares * _HAND_OVER_BYTES
+        + (schedule.cluster_shape_mnk[2] > 1) * _EXCHANGE_BYTES,
         stores=stores,
         least_store_buffers=min(stores, 1 if tokens > 128 else 2),
         store_bytes=store_bytes,

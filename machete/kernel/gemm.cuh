@@ -42,18 +42,24 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
 
   if (threadIdx.x == 0) pipeline.init();
   if (Shape::kSumsThroughPipeline && threadIdx.x == 64) HandOver<Shape>(params, shared).init();
+  const Reduction<Shape> reduction(shared, warpgroup, thread);
+  if (Shape::kClusterK > 1 && threadIdx.x == 64) reduction.init();
   if (threadIdx.x == 32) {
     ptx::prefetch_tensor_map(params.m <= Shape::tile_m(params.tiles) / Shape::kClusterN - 8
                                  ? &activations.rest
                                  : &activations.whole);
     if constexpr (Types::kOut != DataType::kF32) ptx::prefetch_tensor_map(&output);
   }
-  // While the barriers come into being: what their first work is takes all roles a while to find.
+  if constexpr (kCluster > 1) ptx::cluster_arrive();
+  // While the barriers come into being: to find the first work takes every role as long.
   Walk walk(params.tiles, params.divisors, blockIdx.x / kCluster, rank_k);
   Segment segment;
   bool more = walk.next(segment);
-  __syncthreads();
-  if constexpr (Shape::kClusterN > 1) ptx::cluster_barrier();  // the barriers of both CTAs exist
+  if constexpr (Shape::kClusterN > 1) {
+    ptx::cluster_wait();  // the barriers of both CTAs
+  } else {
+    __syncthreads();
+  }
   ptx::launch_dependent_grids();
 
   if (warpgroup == Shape::kConsumers) {
@@ -90,7 +96,6 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
     ptx::grid_dependency_wait();
     Consumer<Types, Schedule, Shape> consumer(params, shared, pipeline, warpgroup, thread / 32,
                                               thread % 32);
-    const Reduction<Shape> reduction(shared, warpgroup, thread);
     HandOver<Shape> hand_over(params, shared);
     Epilogue<Types, Shape> epilogue(params, output, shared, warpgroup, thread);
     for (; more; more = walk.next(segment)) {
@@ -122,7 +127,10 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
     epilogue.finish();
   }
   // A CTA must not exit while its partner may still arrive at its barriers or multicast into it.
-  if constexpr (Shape::kClusterN > 1) ptx::cluster_barrier();
+  if constexpr (Shape::kClusterN > 1) {
+    ptx::cluster_arrive();
+    ptx::cluster_wait();
+  }
 #endif
 }
 

@@ -18,6 +18,15 @@ class Reduction {
   __device__ __forceinline__ Reduction(uint32_t shared, int warpgroup, int thread)
       : shared_(shared), warpgroup_(warpgroup), thread_(thread) {}
 
+  // Of split K, by one thread.
+  __device__ __forceinline__ void init() const {
+    constexpr int kOthers = Shape::kClusterK - 1;
+    ptx::mbarrier_init(idle(), kOthers * 4 * Shape::kWriters);
+    ptx::mbarrier_init(arrived(), 1);
+    ptx::fence_mbarrier_init();
+    ptx::mbarrier_arrive_expect_tx(arrived(), kOthers * Shape::kPartialBytes);
+  }
+
   // Sliced K: the second warpgroup hands its half to the first. True where the sum is.
   __device__ __forceinline__ bool within_cta(Accumulators<Shape>& accumulators) const {
     const uint32_t mine = shared_ + Shape::kReductionOffset + thread_ * 16;
@@ -36,22 +45,27 @@ class Reduction {
   }
 
   // Split K: each CTA of a cluster adds up its part of the tile's tokens. The others write theirs
-  // into its pipeline, which is idle by then, since a cluster has one tile only. The barriers wait
-  // for threads that have not exited: the producers and sliced K's second warpgroups are done.
+  // into its pipeline, once all of its writers have told them that it is idle; it stays so, since a
+  // cluster has one tile only. Sliced K's second warpgroup has then read all that it needs, too.
   __device__ __forceinline__ void within_cluster(Accumulators<Shape>& accumulators,
                                                  int rank) const {
     const uint32_t first = shared_ + warpgroup_ * Shape::kWriterPartialBytes + thread_ * 16;
-    ptx::cluster_barrier();  // until every pipeline is idle
+    ptx::cluster_wait();  // the others' barriers exist
+    __syncwarp();
+    const int other = thread_ % 32;
+    if (other < Shape::kClusterK && other != rank) ptx::mbarrier_arrive_cluster(idle(), other);
+    ptx::mbarrier_wait(idle(), 0);
 #pragma unroll
     for (int part = 0; part < Shape::kClusterK; ++part) {
       if (part == rank) continue;
       const int slot = (rank - part + Shape::kClusterK) % Shape::kClusterK - 1;
       const uint32_t sums = ptx::map_to_cta(first + slot * Shape::kPartialBytes, part);
+      const uint32_t barrier = ptx::map_to_cta(arrived(), part);
       for_each_vector<Shape>(accumulators, part, [&](float* v, int i) {
-        ptx::store_cluster_v4(sums + i * kVectorBytes, v);
+        ptx::store_async_v4(sums + i * kVectorBytes, v, barrier);
       });
     }
-    ptx::cluster_barrier();
+    ptx::mbarrier_wait_cluster(arrived(), 0);
 #pragma unroll
     for (int part = 0; part < Shape::kClusterK; ++part) {
       if (part != rank) continue;
@@ -66,6 +80,10 @@ class Reduction {
   }
 
  private:
+  // The other CTAs' pipelines are idle; their sums have arrived.
+  __device__ __forceinline__ uint32_t idle() const { return shared_ + Shape::kSumsBarriersOffset; }
+  __device__ __forceinline__ uint32_t arrived() const { return idle() + 8; }
+
   template <class Function>
   static __device__ __forceinline__ void for_each_vector_of_tile(Accumulators<Shape>& accumulators,
                                                                  Function function) {

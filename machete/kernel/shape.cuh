@@ -134,8 +134,10 @@ struct KernelShape {
   static constexpr int kBarriersOffset =
       kReductionOffset + (kSlicedK ? kClusterK * kWriterPartialBytes : 0);
   static constexpr int kSumsBarriersOffset = kBarriersOffset + kStages * 2 * 8;
-  static constexpr int kSharedBytes =
-      kSumsBarriersOffset + (kSumsThroughPipeline ? (kMaxSumsSlots + 1) * 2 * 8 : 0);
+  static constexpr int kSumsBarriers = kSumsThroughPipeline ? (kMaxSumsSlots + 1) * 2
+                                       : kClusterK > 1      ? 2
+                                                            : 0;
+  static constexpr int kSharedBytes = kSumsBarriersOffset + kSumsBarriers * 8;
 
   static_assert(kSharedBytes <= 227 * 1024, "more shared memory than a CTA of sm_90 can have");
   static_assert(kPartM % 16 == 0 && kTileM <= 256);

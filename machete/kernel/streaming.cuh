@@ -57,12 +57,11 @@ __global__ void __launch_bounds__((max_streaming_threads(Schedule::kKernelSchedu
   if (producer == 1 && lane == 0) {
     ptx::prefetch_tensor_map(params.m <= kTileM - 8 ? &activations.rest : &activations.whole);
   }
-  // Of the ring. The producers get there when they know what to copy, which takes as long as the
-  // barriers.
+  // The ring's barriers exist after this. The producers find out first what to copy: meanwhile.
   const auto begin = [&] {
     __syncthreads();
     if (!tiles.holds_next) ptx::launch_dependent_grids();
-    if constexpr (kCluster > 1) ptx::cluster_arrive_relaxed();
+    if constexpr (kCluster > 1) ptx::cluster_arrive();
   };
   // First: with consumers before them, e4m3 spills with 16 tokens.
   if (producer >= 0) {

@@ -34,8 +34,7 @@ CostTerms count_work(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k,
   int64_t last_steps = tile_steps;
   int64_t last_clusters = plan.sharers;
   if (plan.shared_tiles > 0) {
-    const int counted = plan.k_steps - plan.extra_steps;
-    last_steps = ceil_div(int64_t{plan.shared_tiles} * counted, plan.sharers) + plan.extra_steps;
+    last_steps = ceil_div(int64_t{plan.shared_tiles} * plan.k_steps, plan.sharers);
     const bool straddles = plan.sharers % plan.shared_tiles != 0;
     work[kSharing] = 1;
     work[kStraddling] = straddles;

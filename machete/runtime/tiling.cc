@@ -13,13 +13,12 @@ namespace {
 constexpr double kIngest = 38e3;         // bytes of weights and activations an SM takes in
 constexpr double kStream = 2.7e6;        // bytes of weights the device streams
 constexpr double kMultiply = 5.5e6;      // operations of an SM on 16-bit activations
-constexpr double kHandOver = 1.25;       // of partial sums
+constexpr double kHandOver = 2;          // of partial sums: flags and latency
 constexpr double kStraddle = 1;          // shares that do not line up with the tiles
 constexpr double kHandOverBytes = 90e3;  // bytes of partial sums handed over, by each helper
-// Until sums of a share that has nothing after them can be read. Between half and twice as long for
-// these, no tile of twelve layers differed by more than 2 %.
-constexpr double kArrival = 0.5;        // flags and latency
-constexpr double kArrivalBytes = 35e3;  // bytes of them
+// Until a share's sums can be read by who finishes the tile: flags and latency, and their bytes.
+constexpr double kArrival = 0.5;
+constexpr double kArrivalBytes = 35e3;
 // Tokens, at most, whose tiles are walked before the next features: CTAs at work at the same time
 // then read about as many bytes of weights as of activations.
 constexpr int kBandTokens = 1024;
@@ -128,28 +127,18 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
   double best = (waves * wave + tiles.k_steps * step_time(rest)) * kWorthSharing;
   const auto consider = [&](int shared, int sharers) {
     // A share holds at least one step: who finishes a tile waits for every share of it.
-    const int least_steps = static_cast<int>(ceil_div(sharers, shared));  // of a tile
-    if (least_steps > tiles.k_steps) return;
-    const double step = step_time(sharers);
-    int extra = 0;
-    if (shared < sharers) {
-      extra =
-          static_cast<int>(std::lround((kArrival + kernel.partial_bytes / kArrivalBytes) / step));
-      extra = std::min(extra, tiles.k_steps - least_steps);
-    }
-    const int counted = tiles.k_steps - extra;
-    const int steps = static_cast<int>(ceil_div(int64_t{shared} * counted, sharers)) + extra;
+    if (sharers > int64_t{shared} * tiles.k_steps) return;
+    const int steps = static_cast<int>(ceil_div(int64_t{shared} * tiles.k_steps, sharers));
     // A share that does not line up with the tiles meets one more helper.
     const bool straddles = sharers % shared != 0;
     const int64_t helpers = ceil_div(tiles.k_steps, steps) - 1 + straddles;
     const int whole_waves = (total - shared) / resident_clusters;
-    const double time = whole_waves * wave + steps * step + kHandOver + straddles * kStraddle +
-                        helpers * (kernel.partial_bytes / kHandOverBytes);
+    const double time = whole_waves * wave + steps * step_time(sharers) + kHandOver +
+                        straddles * kStraddle + helpers * (kernel.partial_bytes / kHandOverBytes);
     if (time >= best) return;
     best = time;
     tiles.shared_tiles = shared;
     tiles.sharers = sharers;
-    tiles.extra_steps = extra;
     tiles.clusters = total < resident_clusters ? sharers : resident_clusters;
   };
   // Every tile of the last wave by as many clusters, or by half as many, and so on.
@@ -159,6 +148,14 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
   // Over all clusters; with the wave before it, no tile then has more than two shares.
   consider(rest, resident_clusters);
   if (waves > 0) consider(rest + resident_clusters, resident_clusters);
+  // With shares shorter than a tile some have no end of one, and nothing to do after they have
+  // handed over.
+  if (tiles.shared_tiles < tiles.sharers) {
+    const double arrival = kArrival + kernel.partial_bytes / kArrivalBytes;
+    const int extra = static_cast<int>(std::lround(arrival / step_time(tiles.sharers)));
+    const int least = static_cast<int>(ceil_div(tiles.sharers, tiles.shared_tiles));
+    tiles.extra_steps = std::min(extra, tiles.k_steps - least);
+  }
   return tiles;
 }
 
