@@ -31,16 +31,19 @@ constexpr double kWorthSharing = 0.95;
 constexpr int kBytesInFlight = 64 * 1024;
 constexpr int kLongBytesInFlight = 72 * 1024;
 constexpr int kLongBlocks = 64;  // along K, of a CTA
+// A third stage for each consumer, which multiplies one, is worth more: 4 to 10 % on an H200.
+constexpr int kMostBytesInFlight = 80 * 1024;
 // Slices for each CTA up to which pairs split K all the same: copies of fewer slices are too small.
 constexpr int kFewSlices = 4;
-// But so many are enough for up to 8 tokens, or where all of K is short, if slices are at least
-// this part of them (four of five CTAs then have as many): 0 to 10 % faster with N = 8192.
+// But so many are enough where all of K is short, if slices are at least this part of them (four of
+// five CTAs then have as many): 0 to 10 % faster with N = 8192. Else a CTA requests 24 bytes a
+// nanosecond by them, which is all that memory gives on an H100, but not on an H200.
 constexpr double kWellFilled = 0.95;
 constexpr int kShortBlocks = 32;  // along K, all of it
-// K blocks of a CTA from which on four warpgroups along K gain nothing over two; and the stages
-// that each must have: with two, which is what weights of 8 bits leave, they lose 2 to 14 %.
+// K blocks of a CTA from which on four warpgroups along K gain nothing over two; each must have
+// kGoodTurns stages: with two, which is what weights of 8 bits leave, they lose 2 to 14 %.
 constexpr int kManyBlocks = 32;
-constexpr int kFewestTurns = 3;
+constexpr int kGoodTurns = 3;
 // Programmatic dependent launch: of a CTA's weights the ring holds one in so many at least where
 // the next kernel is held back,
 constexpr int kRingShare = 2;
@@ -85,8 +88,8 @@ StreamingTiles choose_cluster(const KernelEntry& kernel, int slices, int k_block
                               int resident_ctas) {
   const StreamingTiles split = share_slices(kernel, slices, kernel.cluster_k, resident_ctas);
   const StreamingTiles whole = share_slices(kernel, slices, 1, resident_ctas);
-  const bool enough = slices >= kWellFilled * kFewSlices * resident_ctas &&
-                      (kernel.tile_m == 8 || k_blocks <= kShortBlocks);
+  const bool enough =
+      slices >= kWellFilled * kFewSlices * resident_ctas && k_blocks <= kShortBlocks;
   const bool few = slices <= kFewSlices * resident_ctas && !enough;
   const bool more = whole.passes * whole.warps_n * kernel.cluster_k > split.passes * split.warps_n;
   return few || more ? split : whole;
@@ -175,13 +178,15 @@ StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_
   // enough alone. With wgmma a second warpgroup along K gains 4 to 8 % beside a single one along N
   // and costs 3 to 6 % beside two. Four gain another 3 to 8 % where K is short.
   tiles.warps_k = kMaxWarpsK;
-  tiles.stages = kFewestTurns * tiles.warps_k;
+  tiles.stages = kGoodTurns * tiles.warps_k;
   const bool alone = tiles.warps_n == warps.team && tiles.first_blocks < kManyBlocks && fits();
   const int enough = alone ? warps.consumers : warps.enough;
   while (tiles.warps_k > 1 && tiles.warps_n * tiles.warps_k > enough) tiles.warps_k /= 2;
   const int turn_bytes = tiles.warps_n * warps.slices * slice_bytes * tiles.warps_k;
   const int in_flight = tiles.first_blocks < kLongBlocks ? kBytesInFlight : kLongBytesInFlight;
-  tiles.stages = std::max(warps.turns, in_flight / turn_bytes) * tiles.warps_k;
+  int turns = std::max(warps.turns, in_flight / turn_bytes);
+  if (kGoodTurns * turn_bytes <= kMostBytesInFlight) turns = std::max(turns, kGoodTurns);
+  tiles.stages = turns * tiles.warps_k;
   while (!fits()) tiles.stages -= tiles.warps_k;
   // Where a CTA's weights are soon all requested, and the shared memory of two fits an SM, the next
   // kernel's would come in between: 5 to 14 % at M <= 8. With more tokens it is 1 to 3 % faster all

@@ -192,8 +192,8 @@ TEST(StreamingTiling, SplitsKWhereFeaturesAreFew) {
            // Four slices for each CTA, but 27 of 132 have three; then 26.
            Rule{8, 8016, 4096, 2},
            Rule{8, 8017, 4096, 1},
-           // Four, which with more tokens are enough where K is short.
-           Rule{8, 8448, 28672, 1},
+           // Four, which are enough where K is short.
+           Rule{8, 8448, 4224, 2},
            Rule{16, 8192, 4096, 1},
            Rule{16, 8192, 4224, 2},
            Rule{32, 8192, 4096, 1},
@@ -288,7 +288,9 @@ TEST(StreamingTiling, FollowsItsRules) {
            Rule{8, kU8Slice, 8, 4096, 4096, 2, 4, 8, true},
            Rule{8, kU8Slice, 8, 6144, 4096, 3, 4, 8, false},
            Rule{8, kU4B8Slice, 8, 57344, 4096, 7, 1, 4, false},
-           Rule{8, kU4B8Slice, 8, 11000, 4096, 3, 4, 8, false},
+           // Three stages for each consumer, if that is not too much.
+           Rule{8, kU4B8Slice, 8, 11000, 4096, 3, 4, 12, false},
+           Rule{8, kU8Slice, 8, 11000, 4096, 3, 4, 8, false},
            Rule{8, kU4B8Slice, 8, 15360, 512, 4, 2, 6, true},
            // All of K for each CTA.
            Rule{8, kU4B8Slice, 8, 8192, 2048, 2, 4, 12, true},
