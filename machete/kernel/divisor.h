@@ -9,9 +9,9 @@
 namespace machete {
 
 // x / value = x * multiplier / 2^(31 + shift), rounded down, for 0 <= x < 2^31: multiplier is
-// 2^(31 + shift) / value, rounded up, which adds less than x * value / 2^(31 + shift) / value, and
-// 2^shift >= value. (Granlund, Montgomery: Division by invariant integers using multiplication,
-// 1994.)
+// 2^(31 + shift) / value, rounded up, which adds less than x / 2^(31 + shift) <= x / 2^31 / value,
+// and so less than the 1 / value that the next integer is away. (Granlund, Montgomery: Division by
+// invariant integers using multiplication, 1994.)
 struct Divisor {
   constexpr Divisor() = default;
   explicit constexpr Divisor(int divisor) : value(divisor) {

@@ -50,15 +50,15 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
                                  : &activations.whole);
     if constexpr (Types::kOut != DataType::kF32) ptx::prefetch_tensor_map(&output);
   }
-  if constexpr (kCluster > 1) ptx::cluster_arrive();
-  // While the barriers come into being: to find the first work takes every role as long.
-  Walk walk(params.tiles, params.divisors, blockIdx.x / kCluster, rank_k);
+  if constexpr (kCluster > 1) ptx::cluster_arrive_relaxed();
+  // Every role needs its first segment: to find it takes as long as to set up the barriers.
+  Walk walk(params.tiles, params.arithmetic, blockIdx.x / kCluster, rank_k);
   Segment segment;
   bool more = walk.next(segment);
   if constexpr (Shape::kClusterN > 1) {
-    ptx::cluster_wait();  // the barriers of both CTAs
+    ptx::cluster_wait();  // the barriers of both CTAs exist
   } else {
-    __syncthreads();
+    __syncthreads();  // where CTAs split K, Reduction waits for those of the others
   }
   ptx::launch_dependent_grids();
 

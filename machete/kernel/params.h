@@ -26,13 +26,13 @@ struct TileParams {
   int clusters;      // in the grid
   int shared_tiles;  // tiles 0 .. shared_tiles - 1 are shared along K (stream-K)
   int sharers;       // clusters 0 .. sharers - 1 share them
-  int extra_steps;   // that who finishes a shared tile has more than who only helps
+  int extra_steps;   // a shared tile's last, which shares do not count
   int raster_m;      // tiles along M that are walked before the next along N
 };
 
 // What follows from TileParams, for the device, which divides slowly.
-struct TileDivisors {
-  explicit constexpr TileDivisors(const TileParams& tiles)
+struct TileArithmetic {
+  explicit constexpr TileArithmetic(const TileParams& tiles)
       : share_steps(tiles.k_steps - tiles.extra_steps),
         band_tiles(tiles.raster_m * tiles.tiles_n),
         raster_m(tiles.raster_m),
@@ -82,7 +82,7 @@ struct ActivationMaps {
 
 struct GemmParams : ProductParams {
   TileParams tiles;
-  TileDivisors divisors;
+  TileArithmetic arithmetic;
   int steps_ahead;    // whose weights are requested while the kernel before still runs
   uint8_t* partials;  // stream-K: kPartialBytes for each CTA
   uint32_t* flags;    // stream-K: one for each CTA; zero between launches

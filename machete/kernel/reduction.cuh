@@ -45,8 +45,9 @@ class Reduction {
   }
 
   // Split K: each CTA of a cluster adds up its part of the tile's tokens. The others write theirs
-  // into its pipeline, once all of its writers have told them that it is idle; it stays so, since a
-  // cluster has one tile only. Sliced K's second warpgroup has then read all that it needs, too.
+  // into its pipeline, once all of its writers have told them that it is idle, as consumers tell a
+  // producer; it stays so, since a cluster has one tile only. Sliced K's second warpgroup has then
+  // read all that it needs, too.
   __device__ __forceinline__ void within_cluster(Accumulators<Shape>& accumulators,
                                                  int rank) const {
     const uint32_t first = shared_ + warpgroup_ * Shape::kWriterPartialBytes + thread_ * 16;

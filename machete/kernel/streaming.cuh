@@ -57,13 +57,14 @@ __global__ void __launch_bounds__((max_streaming_threads(Schedule::kKernelSchedu
   if (producer == 1 && lane == 0) {
     ptx::prefetch_tensor_map(params.m <= kTileM - 8 ? &activations.rest : &activations.whole);
   }
-  // The ring's barriers exist after this. The producers find out first what to copy: meanwhile.
+  // After this the ring's barriers exist. Every warp comes here once, by its role: producers when
+  // they know what to copy, which takes them as long.
   const auto begin = [&] {
     __syncthreads();
     if (!tiles.holds_next) ptx::launch_dependent_grids();
-    if constexpr (kCluster > 1) ptx::cluster_arrive();
+    if constexpr (kCluster > 1) ptx::cluster_arrive_relaxed();
   };
-  // First: with consumers before them, e4m3 spills with 16 tokens.
+  // Producers first: behind the consumers' code they make e4m3 spill with 16 tokens.
   if (producer >= 0) {
     if constexpr (kByWarpgroups) cutlass::arch::warpgroup_reg_dealloc<kProducerRegisters>();
     StreamingProducer<kTileM, 1024 / info(Types::kA).bits> produce(params, walk, memory, shared,

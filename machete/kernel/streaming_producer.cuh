@@ -17,7 +17,7 @@ class StreamingProducer {
                                                int lane)
       : params_(params), walk_(walk), memory_(memory), shared_(shared), lane_(lane) {}
 
-  // Both call begin() before they first use the ring.
+  // Both call begin_ring() before they first use the ring.
   template <class Begin>
   __device__ __forceinline__ void load_weights(Begin begin_ring) {
     const int k_bytes = kPanelSlices * params_.slice_bytes;

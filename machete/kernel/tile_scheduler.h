@@ -31,19 +31,19 @@ struct Segment {
 template <TileScheduler kScheduler, int kClusterK>
 class SegmentWalk {
  public:
-  MACHETE_HOST_DEVICE SegmentWalk(const TileParams& tiles, const TileDivisors& divisors,
+  MACHETE_HOST_DEVICE SegmentWalk(const TileParams& tiles, const TileArithmetic& arithmetic,
                                   int cluster, int rank_k)
-      : tiles_(tiles), divisors_(divisors), cluster_(cluster), rank_k_(rank_k), tile_(cluster) {
+      : tiles_(tiles), arithmetic_(arithmetic), cluster_(cluster), rank_k_(rank_k), tile_(cluster) {
     if constexpr (kScheduler == TileScheduler::kStreamK) {
       if (cluster < tiles.sharers) {
-        const int counted = divisors.share_steps.value;
+        const int counted = arithmetic.share_steps.value;
         const int begin = share_begin(cluster);
         const int end = share_begin(cluster + 1);
-        first_ = divisors.share_steps.quotient(begin);
+        first_ = arithmetic.share_steps.quotient(begin);
         k_begin_ = begin - first_ * counted;
-        last_ = divisors.share_steps.quotient(end - 1);
+        last_ = arithmetic.share_steps.quotient(end - 1);
         k_end_ = end - last_ * counted;
-        if (k_end_ == counted) k_end_ = tiles.k_steps;
+        if (k_end_ == counted) k_end_ = tiles.k_steps;  // and those that shares do not count
       }
       tile_ += tiles.shared_tiles;
     }
@@ -65,11 +65,11 @@ class SegmentWalk {
     }
     // Tiles are walked in bands of raster_m along M, so that CTAs at work at the same time share
     // weights and activations in L2.
-    const int band = divisors_.band_tiles.quotient(segment.tile);
-    const int within = segment.tile - band * divisors_.band_tiles.value;
+    const int band = arithmetic_.band_tiles.quotient(segment.tile);
+    const int within = segment.tile - band * arithmetic_.band_tiles.value;
     const int first_m = band * tiles_.raster_m;
-    const Divisor& height =
-        first_m + tiles_.raster_m > tiles_.tiles_m ? divisors_.last_raster_m : divisors_.raster_m;
+    const Divisor& height = first_m + tiles_.raster_m > tiles_.tiles_m ? arithmetic_.last_raster_m
+                                                                       : arithmetic_.raster_m;
     segment.n = height.quotient(within);
     segment.m = first_m + within - segment.n * height.value;
     return true;
@@ -88,7 +88,7 @@ class SegmentWalk {
   // How many those are.
   MACHETE_HOST_DEVICE int helpers(const Segment& segment) const {
     int count = 1;
-    while (share_begin(cluster_ - count) > segment.tile * divisors_.share_steps.value) ++count;
+    while (share_begin(cluster_ - count) > segment.tile * arithmetic_.share_steps.value) ++count;
     return count;
   }
 
@@ -96,11 +96,11 @@ class SegmentWalk {
   // The counted steps of all shares before a cluster's: its part of them, rounded down, exactly so
   // for fewer than 2^16 sharers.
   MACHETE_HOST_DEVICE int share_begin(uint32_t cluster) const {
-    return static_cast<int>(divisors_.share * cluster >> 32);
+    return static_cast<int>(arithmetic_.share * cluster >> 32);
   }
 
   const TileParams& tiles_;
-  const TileDivisors& divisors_;
+  const TileArithmetic& arithmetic_;
   const int cluster_;
   const int rank_k_;
   int tile_;  // the next whole tile

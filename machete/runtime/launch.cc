@@ -150,7 +150,7 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
                            static_cast<long long>(kMaxTiles));
   }
   const TileParams plan = plan_tiles(kernel, args.M, args.N, args.K, resident);
-  GemmParams params = {product_params(args, plan.tiles_m), plan, TileDivisors(plan)};
+  GemmParams params = {product_params(args, plan.tiles_m), plan, TileArithmetic(plan)};
   const size_t workspace = workspace_bytes(kernel, params.tiles);
   if (tensors.workspace_size < workspace || (workspace > 0 && tensors.workspace == nullptr)) {
     return Status::failure(

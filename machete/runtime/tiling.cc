@@ -16,9 +16,11 @@ constexpr double kMultiply = 5.5e6;      // operations of an SM on 16-bit activa
 constexpr double kHandOver = 2;          // of partial sums: flags and latency
 constexpr double kStraddle = 1;          // shares that do not line up with the tiles
 constexpr double kHandOverBytes = 90e3;  // bytes of partial sums handed over, by each helper
-// Until a share's sums can be read by who finishes the tile: flags and latency, and their bytes.
-constexpr double kArrival = 0.5;
-constexpr double kArrivalBytes = 35e3;
+// Not what handing over costs a launch, but how long after a share's end its sums can be read by
+// who finishes the tile: between what was best of 0 to 4 us for each of seven tiles
+// (docs/experiments.md).
+constexpr double kArrival = 0.5;        // flags and latency
+constexpr double kArrivalBytes = 35e3;  // bytes of them
 // Tokens, at most, whose tiles are walked before the next features: CTAs at work at the same time
 // then read about as many bytes of weights as of activations.
 constexpr int kBandTokens = 1024;
@@ -31,13 +33,15 @@ constexpr double kWorthSharing = 0.95;
 constexpr int kBytesInFlight = 64 * 1024;
 constexpr int kLongBytesInFlight = 72 * 1024;
 constexpr int kLongBlocks = 64;  // along K, of a CTA
-// A third stage for each consumer, which multiplies one, is worth more: 4 to 10 % on an H200.
+// A third stage for each consumer, beside the one that it multiplies, is worth going up to this: 2
+// to 10 % on an H200 where there were two.
 constexpr int kMostBytesInFlight = 80 * 1024;
 // Slices for each CTA up to which pairs split K all the same: copies of fewer slices are too small.
 constexpr int kFewSlices = 4;
 // But so many are enough where all of K is short, if slices are at least this part of them (four of
-// five CTAs then have as many): 0 to 10 % faster with N = 8192. Else a CTA requests 24 bytes a
-// nanosecond by them, which is all that memory gives on an H100, but not on an H200.
+// five CTAs then have as many): 0 to 10 % faster with N = 8192. Along a longer K a CTA requests 24
+// bytes a nanosecond by such copies: what memory gives on an H100 (132 x 24 = 3.2 TB/s), not on an
+// H200, where pairs are up to 21 % faster.
 constexpr double kWellFilled = 0.95;
 constexpr int kShortBlocks = 32;  // along K, all of it
 // K blocks of a CTA from which on four warpgroups along K gain nothing over two; each must have
@@ -151,8 +155,8 @@ TileParams plan_tiles(const KernelEntry& kernel, int64_t m, int64_t n, int64_t k
   // Over all clusters; with the wave before it, no tile then has more than two shares.
   consider(rest, resident_clusters);
   if (waves > 0) consider(rest + resident_clusters, resident_clusters);
-  // With shares shorter than a tile some have no end of one, and nothing to do after they have
-  // handed over.
+  // With shares shorter than a tile some have no end of one, and hand over at their end: whoever
+  // waits for these has as many steps more.
   if (tiles.shared_tiles < tiles.sharers) {
     const double arrival = kArrival + kernel.partial_bytes / kArrivalBytes;
     const int extra = static_cast<int>(std::lround(arrival / step_time(tiles.sharers)));

@@ -78,6 +78,7 @@ TEST(Cost, CountsSharedTiles) {
   const CostTerms work = count_work(kernel, 16, 24 * 128, 4096, 132);
   EXPECT_EQ(work[kSharing], 1);
   EXPECT_EQ(work[kStraddling], tiles.sharers % 24 != 0);
+  // As if shares were even.
   EXPECT_GE(work[kSteps] * tiles.sharers, 24 * 32);
   EXPECT_LT((work[kSteps] - 1) * tiles.sharers, 24 * 32);
   EXPECT_GE(work[kHelpers], 32 / work[kSteps]);

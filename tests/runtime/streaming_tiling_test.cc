@@ -193,7 +193,9 @@ TEST(StreamingTiling, SplitsKWhereFeaturesAreFew) {
            Rule{8, 8016, 4096, 2},
            Rule{8, 8017, 4096, 1},
            // Four, which are enough where K is short.
+           Rule{8, 8448, 4096, 1},
            Rule{8, 8448, 4224, 2},
+           Rule{8, 8448, 28672, 2},
            Rule{16, 8192, 4096, 1},
            Rule{16, 8192, 4224, 2},
            Rule{32, 8192, 4096, 1},

@@ -21,7 +21,7 @@ namespace {
 
 constexpr int64_t kM[] = {1, 16, 17, 100, 112, 300, 1025};
 constexpr int64_t kN[] = {8, 64, 576, 2056, 8448};
-constexpr int64_t kK[] = {16, 128, 272, 1024, 4096, 14336};
+constexpr int64_t kK[] = {16, 128, 272, 1024, 4096, 14336, int64_t{1} << 28};
 constexpr int kResident[] = {1, 7, 66, 132};
 
 struct Problem {
@@ -84,7 +84,10 @@ std::vector<KernelEntry> kernels() {
           }
         }
         // Clusters along K are for whole tiles only.
-        made.push_back(make_kernel(bits, tile_n, tile_m, 1, 2, TileScheduler::kPersistent));
+        for (const int cluster_k : {2, 4}) {
+          made.push_back(
+              make_kernel(bits, tile_n, tile_m, 1, cluster_k, TileScheduler::kPersistent));
+        }
       }
     }
   }
@@ -109,17 +112,22 @@ void for_each_problem(Function function) {
 
 struct Work {
   Segment segment;
-  int helpers;  // of its tile, if it finishes one that others have begun
+  bool hands_over;  // its sums
+  int helpers;      // of its tile, if it finishes one that others have begun
 };
 
 template <TileScheduler kScheduler, int kClusterK>
 std::vector<Work> walk(const TileParams& tiles, int cluster, int rank_k) {
-  const TileDivisors divisors(tiles);
-  SegmentWalk<kScheduler, kClusterK> walk(tiles, divisors, cluster, rank_k);
+  const TileArithmetic arithmetic(tiles);
+  SegmentWalk<kScheduler, kClusterK> walk(tiles, arithmetic, cluster, rank_k);
+  // Only stream-K asks: CTAs of a cluster that split K have parts of tiles, too.
+  constexpr bool kShares = kScheduler == TileScheduler::kStreamK;
   std::vector<Work> work;
   Segment segment;
   while (walk.next(segment)) {
-    work.push_back({segment, walk.collects(segment) ? walk.helpers(segment) : 0});
+    const bool hands_over = kShares && walk.hands_over(segment);
+    const bool collects = kShares && walk.collects(segment);
+    work.push_back({segment, hands_over, collects ? walk.helpers(segment) : 0});
   }
   return work;
 }
@@ -130,8 +138,14 @@ std::vector<Work> walk(const KernelEntry& kernel, const TileParams& tiles, int c
   if (kernel.scheduler == TileScheduler::kStreamK) {
     return walk<TileScheduler::kStreamK, 1>(tiles, cluster, rank_k);
   }
-  return kernel.cluster_k == 1 ? walk<TileScheduler::kPersistent, 1>(tiles, cluster, rank_k)
-                               : walk<TileScheduler::kPersistent, 2>(tiles, cluster, rank_k);
+  switch (kernel.cluster_k) {
+    case 1:
+      return walk<TileScheduler::kPersistent, 1>(tiles, cluster, rank_k);
+    case 2:
+      return walk<TileScheduler::kPersistent, 2>(tiles, cluster, rank_k);
+    default:
+      return walk<TileScheduler::kPersistent, 4>(tiles, cluster, rank_k);
+  }
 }
 
 // The steps of a segment that its share counts.
@@ -177,7 +191,7 @@ std::optional<std::string> play(const KernelEntry& kernel, const TileParams& til
       int shared_segments = 0;
       int handed_over = 0;
       int share = 0;
-      for (const auto& [segment, helpers] : works) {
+      for (const auto& [segment, hands_over, helpers] : works) {
         if (segment.tile < 0 || segment.tile >= total) return broken("no such tile", segment);
         // Lower clusters hold the earlier steps, so each segment goes on where the last one ended.
         if (segment.k_begin != covered[segment.tile]) {
@@ -192,7 +206,7 @@ std::optional<std::string> play(const KernelEntry& kernel, const TileParams& til
 
         ++shared_segments;
         share += counted_steps(tiles, segment);
-        if (segment.k_end < tiles.k_steps) {
+        if (hands_over) {
           ++handed_over;
           slots[cluster] = segment;
           highest_slot = cluster;
@@ -335,6 +349,12 @@ TEST(Tiling, FillsNoMoreThanTheDevice) {
       }
       ASSERT_LE(tiles.sharers, tiles.clusters) << describe(p);
       ASSERT_EQ((total - tiles.shared_tiles) % tiles.clusters, 0) << describe(p);
+      // Shares that are shorter than a tile leave each a step that counts.
+      const int counted = tiles.k_steps - tiles.extra_steps;
+      ASSERT_GE(int64_t{counted} * tiles.shared_tiles, tiles.sharers) << describe(p);
+    }
+    if (tiles.shared_tiles >= tiles.sharers) {
+      ASSERT_EQ(tiles.extra_steps, 0) << describe(p);
     }
   });
 }
@@ -351,35 +371,41 @@ TEST(Tiling, RasterVisitsEveryTileOnce) {
     }
     std::set<std::pair<int, int>> seen;
     for (int cluster = 0; cluster < tiles.clusters; ++cluster) {
-      for (const auto& [segment, helpers] : walk(p.kernel, tiles, cluster, 0)) {
+      for (const auto& [segment, hands_over, helpers] : walk(p.kernel, tiles, cluster, 0)) {
         ASSERT_TRUE(segment.m < tiles.tiles_m && segment.n < tiles.tiles_n)
             << describe(p) << ", tile " << segment.tile;
         // Whole bands before the next, of these whole columns.
         const int band = segment.tile / (tiles.raster_m * tiles.tiles_n);
         ASSERT_EQ(segment.m / tiles.raster_m, band) << describe(p) << ", tile " << segment.tile;
         const int height = std::min(tiles.raster_m, tiles.tiles_m - band * tiles.raster_m);
-        ASSERT_EQ(segment.n, segment.tile % (tiles.raster_m * tiles.tiles_n) / height);
+        ASSERT_EQ(segment.n, segment.tile % (tiles.raster_m * tiles.tiles_n) / height)
+            << describe(p) << ", tile " << segment.tile;
         if (segment.k_begin > 0) continue;
         ASSERT_TRUE(seen.emplace(segment.m, segment.n).second)
             << describe(p) << ", tile " << segment.tile;
       }
     }
+    ASSERT_EQ(seen.size(), static_cast<size_t>(tiles.tiles_m) * tiles.tiles_n) << describe(p);
   });
 }
 
 TEST(Tiling, DividesExactly) {
-  for (int64_t divisor = 1; divisor < INT32_MAX;
-       divisor = divisor < 300 ? divisor + 1 : 2 * divisor - 7) {
+  // Around powers of two the multiplier changes, around multiples the quotient.
+  std::vector<int64_t> numbers;
+  for (int64_t power = 1; power <= int64_t{1} << 31; power *= 2) {
+    for (int64_t x = power - 20; x <= power + 20; ++x) {
+      if (x >= 1 && x <= INT32_MAX) numbers.push_back(x);
+    }
+  }
+  for (const int64_t divisor : numbers) {
     const Divisor by(static_cast<int>(divisor));
     ASSERT_EQ(by.value, divisor);
-    for (int64_t near = 1; near <= INT32_MAX; near = near < 300 ? near + 1 : 2 * near - 5) {
-      // Around multiples is where rounding would show.
+    for (const int64_t near : numbers) {
       for (int64_t x = near / divisor * divisor - 1; x <= near / divisor * divisor + 1; ++x) {
         if (x < 0 || x > INT32_MAX) continue;
         ASSERT_EQ(by.quotient(static_cast<int>(x)), x / divisor) << x << " / " << divisor;
       }
     }
-    ASSERT_EQ(by.quotient(INT32_MAX), INT32_MAX / divisor);
   }
 }
 
@@ -421,6 +447,7 @@ TEST(Tiling, SharesTheOnlyWaveOfASmallProduct) {
   EXPECT_EQ(tiles.shared_tiles, 24);
   EXPECT_GT(tiles.sharers, 24);
   EXPECT_EQ(tiles.clusters, tiles.sharers);
+  EXPECT_EQ(tiles.extra_steps, 2);  // 0.5 us and 8 KiB at 35 GB/s, by steps of 0.41 us
   EXPECT_EQ(workspace_bytes(kernel, tiles), 4096u + tiles.clusters * 128u * 16u * 4u);
 }
 

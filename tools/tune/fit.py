@@ -249,11 +249,19 @@ def judge(fit: Fit) -> Iterator[Judgement]:
     for what, folds in folds_of(fit.products):
         regrets = []
         for left_out, judged in folds:
-            costs = fit.costs(left_out)
-            for index in judged:
-                product, choice = fit.products[index], fit.choice(costs, index)
-                regrets.append((product.regret(choice), product, choice))
+            regrets += _regrets(fit, fit.costs(left_out), judged)
         yield Judgement(what, sorted(regrets, key=lambda entry: -entry[0]))
+
+
+def judge_costs(what: str, fit: Fit, costs: Costs) -> Judgement:
+    """Computes the regret of costs that may come from another table."""
+    regrets = _regrets(fit, costs, range(len(fit.products)))
+    return Judgement(what, sorted(regrets, key=lambda entry: -entry[0]))
+
+
+def _regrets(fit: Fit, costs: Costs, indices: Iterable[int]) -> list[tuple[float, Product, str]]:
+    choices = [(fit.products[index], fit.choice(costs, index)) for index in indices]
+    return [(product.regret(choice), product, choice) for product, choice in choices]
 
 
 def print_judgement(judgement: Judgement, examples: int) -> None:

@@ -17,3 +17,8 @@ TABLES = {
     "s8_u4b8_gs": struct(name = "h100_s8_u4b8_own_group128.csv", most_regret = "0.20"),
     "s8_u4b8_gsvoid": struct(name = "h100_s8_u4b8_channel.csv", most_regret = "0.25"),
 }
+
+# Of another GPU, by which nothing is fitted: what the same costs choose there.
+OTHER_TABLES = {
+    "bf16_u4b8": struct(name = "h200_bf16_u4b8_group128.csv", most_regret = "0.12"),
+}
