@@ -13,7 +13,6 @@ namespace machete {
 // and so less than the 1 / value that the next integer is away. (Granlund, Montgomery: Division by
 // invariant integers using multiplication, 1994.)
 struct Divisor {
-  constexpr Divisor() = default;
   explicit constexpr Divisor(int divisor) : value(divisor) {
     while (uint64_t{1} << shift < static_cast<uint64_t>(divisor)) ++shift;
     multiplier = static_cast<uint32_t>(ceil_div(int64_t{1} << (31 + shift), divisor));
@@ -24,8 +23,8 @@ struct Divisor {
     return static_cast<int>(uint64_t{twice} * multiplier >> 32 >> shift);
   }
 
-  int value = 1;
-  uint32_t multiplier = uint32_t{1} << 31;
+  int value;
+  uint32_t multiplier = 0;
   int shift = 0;
 };
 

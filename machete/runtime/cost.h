@@ -9,7 +9,8 @@
 
 namespace machete {
 
-// What is counted of a launch. "Its" are the numbers of the cluster that does the most.
+// What is counted of a launch. "Its" are the numbers of the cluster that does the most, as if
+// shares of tiles were even: steps that they do not count stand in for waiting, which kHelpers has.
 enum CostTerm {
   kLaunch,       // 1
   kTiles,        // its tiles

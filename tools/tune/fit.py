@@ -247,21 +247,21 @@ def _where(flags: Iterable[bool]) -> list[int]:
 def judge(fit: Fit) -> Iterator[Judgement]:
     """Computes the regret, first of what was fitted, then of what was left out."""
     for what, folds in folds_of(fit.products):
-        regrets = []
-        for left_out, judged in folds:
-            regrets += _regrets(fit, fit.costs(left_out), judged)
-        yield Judgement(what, sorted(regrets, key=lambda entry: -entry[0]))
+        yield _judgement(what, fit, ((fit.costs(left_out), judged) for left_out, judged in folds))
 
 
 def judge_costs(what: str, fit: Fit, costs: Costs) -> Judgement:
     """Computes the regret of costs that may come from another table."""
-    regrets = _regrets(fit, costs, range(len(fit.products)))
+    return _judgement(what, fit, [(costs, range(len(fit.products)))])
+
+
+def _judgement(what: str, fit: Fit, cases: Iterable[tuple[Costs, Iterable[int]]]) -> Judgement:
+    regrets = []
+    for costs, indices in cases:
+        for index in indices:
+            product, choice = fit.products[index], fit.choice(costs, index)
+            regrets.append((product.regret(choice), product, choice))
     return Judgement(what, sorted(regrets, key=lambda entry: -entry[0]))
-
-
-def _regrets(fit: Fit, costs: Costs, indices: Iterable[int]) -> list[tuple[float, Product, str]]:
-    choices = [(fit.products[index], fit.choice(costs, index)) for index in indices]
-    return [(product.regret(choice), product, choice) for product, choice in choices]
 
 
 def print_judgement(judgement: Judgement, examples: int) -> None:
