@@ -90,6 +90,8 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
           HandOver<Shape>(params, shared).lend();
         }
       }
+      // A CTA must not exit while its partner may still arrive at its barriers or multicast into it.
+      if constexpr (Shape::kClusterN > 1) producer.wait_until_read();
     }
   } else {
     cutlass::arch::warpgroup_reg_alloc<Shape::kConsumerRegisters>();
@@ -125,11 +127,6 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
       epilogue.store(accumulators, first_block, first_token, tokens, rank_k);
     }
     epilogue.finish();
-  }
-  // A CTA must not exit while its partner may still arrive at its barriers or multicast into it.
-  if constexpr (Shape::kClusterN > 1) {
-    ptx::cluster_arrive();
-    ptx::cluster_wait();
   }
 #endif
 }

@@ -68,6 +68,15 @@ class Producer {
     ahead_ = 0;
   }
 
+  // All stages, by the consumers of every CTA that it copies for.
+  __device__ __forceinline__ void wait_until_read() {
+#pragma unroll 1
+    for (int stage = 0; stage < Shape::kStages; ++stage) {
+      pipeline_.wait_empty(at_);
+      at_.advance();
+    }
+  }
+
  private:
   static constexpr int kStageBoxes = Shape::kStageBoxes;
 

@@ -20,11 +20,9 @@ class Reduction {
 
   // Of split K, by one thread.
   __device__ __forceinline__ void init() const {
-    constexpr int kOthers = Shape::kClusterK - 1;
-    ptx::mbarrier_init(idle(), kOthers * 4 * Shape::kWriters);
+    ptx::mbarrier_init(idle(), (Shape::kClusterK - 1) * 4 * Shape::kWriters);
     ptx::mbarrier_init(arrived(), 1);
     ptx::fence_mbarrier_init();
-    ptx::mbarrier_arrive_expect_tx(arrived(), kOthers * Shape::kPartialBytes);
   }
 
   // Sliced K: the second warpgroup hands its half to the first. True where the sum is.
@@ -52,6 +50,9 @@ class Reduction {
                                                  int rank) const {
     const uint32_t first = shared_ + warpgroup_ * Shape::kWriterPartialBytes + thread_ * 16;
     ptx::cluster_wait();  // the others' barriers exist
+    if (warpgroup_ == 0 && thread_ == 0) {
+      ptx::mbarrier_arrive_expect_tx(arrived(), (Shape::kClusterK - 1) * Shape::kPartialBytes);
+    }
     __syncwarp();
     const int other = thread_ % 32;
     if (other < Shape::kClusterK && other != rank) ptx::mbarrier_arrive_cluster(idle(), other);
