@@ -6,7 +6,7 @@
         name = "kernels",
         families = ["bf16_u4b8"],
         schedules = [
-            "224x8_1x1x2_Stream_NoSmem_Persistent",
+            "224x16_1x1x2_Stream_NoSmem_Persistent",
             "128x128_1x1x1_Coop_Tma_StreamK",
         ],
     )

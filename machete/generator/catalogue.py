@@ -66,7 +66,6 @@ def _scheduler(cluster_k: int) -> TileScheduler:
 
 # Twelve at most; docs/tuning.md says how they were chosen.
 _WEIGHT_ONLY_SCHEDULES = (
-    _streaming(8),
     _streaming(16),
     _streaming(32),
     _sliced_k(32),
@@ -77,6 +76,7 @@ _WEIGHT_ONLY_SCHEDULES = (
     _cooperative(128, 128, cluster_k=2),
     _cooperative(128, 160),
     _cooperative(192, 128),
+    _cooperative(256, 64),
 )
 
 
@@ -156,9 +156,9 @@ _CHANNEL_TILES = (*_GROUPED_TILES, _cooperative(256, 128))
 def _streaming_tokens(types: TypeConfig) -> tuple[int, ...]:
     """Of activations of 8 bits, in the order in which they are considered."""
     if types.a is DataType.s8:
-        return (8, 16, 32)
+        return (16, 32)
     if promotes(types):
-        return (8, 16, 32, 64)
+        return (16, 32, 64)
     # Hopper has no mma.sync for e4m3: the compiler converts to f16, and for 16 tokens runs out of
     # registers. Weights that were rounded to e4m3 would be converted back, so wgmma comes first.
     return (8, 32, 64) if types.b_group_scale is DataType.void else (32, 8, 64)

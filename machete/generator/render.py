@@ -19,7 +19,7 @@ from machete.generator.config import (
 )
 from machete.generator.costs import COST_TERMS
 from machete.generator.datatypes import DataType
-from machete.generator.resources import Resources, resources
+from machete.generator.resources import Resources, resources, widths
 
 # Beside the package in a checkout and in Bazel's runfiles alike; links are not followed, since
 # runfiles are links to files that lie apart.
@@ -59,14 +59,14 @@ def render_family(family: ImplConfig) -> dict[str, str]:
 
     impl_files = {}
     for schedule in family.schedules:
-        taken = _resources(family.types, schedule)
-        mmas = _mma_tokens(schedule, taken)
+        mmas = _mma_tokens(family.types, schedule)
         impl_files[shard_file(schedule)] = render(
             "impl.cu.j2",
             schedule=schedule,
+            widths=widths(family.types, schedule),
             mmas=[_mma_atom(family.types, tokens) for tokens in mmas],
             extended_mma=not set(mmas) <= set(_COMMON_MMA_TOKENS),
-            resources=taken,
+            resources=_resources(family.types, schedule),
         )
     return impl_files | {
         "dispatch.cu": render(
@@ -118,13 +118,13 @@ def _resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources | None:
     return resources(types, schedule)
 
 
-def _mma_tokens(schedule: ScheduleConfig, taken: Resources | None) -> list[int]:
+def _mma_tokens(types: TypeConfig, schedule: ScheduleConfig) -> list[int]:
     """Of its wgmma: one for each width that a tile may have, or for a part of it."""
     if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
         return []
-    if taken is None:
-        return [schedule.tile_shape_mn[1]]
-    return [width // taken.parts for width in taken.widths]
+    taken = _resources(types, schedule)
+    parts = 1 if taken is None else taken.parts
+    return [width // parts for width in widths(types, schedule)]
 
 
 def _mma_atom(types: TypeConfig, tokens: int) -> str:

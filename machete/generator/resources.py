@@ -34,8 +34,11 @@ _NARROW_WIDTHS = {
     (128, 160): (144,),
     (128, 256): (176, 208),
 }
-"""Tokens that a tile of such a shape may have instead. Not with activations of 8 bits: with several
-widths ptxas serialises wgmma of s8, and kernels of e4m3 are up to 7 % slower."""
+"""Tokens that a tile of such a shape may have instead, each by a loop of the kernel. Not with
+activations of 8 bits: with several widths ptxas serialises wgmma of s8, and kernels of e4m3 are up
+to 7 % slower."""
+_NARROW_STREAMING_WIDTHS = {16: (8,)}
+"""The same by tokens of a streaming kernel's tile, each by a kernel of its own."""
 _ACCUMULATOR_BYTES = 4
 _BARRIER_BYTES = 16
 """A stage's full and empty mbarrier."""
@@ -91,8 +94,6 @@ class Resources:
     """Registers a thread of a consumer warpgroup accumulates in."""
     parts: int
     """In which a tile's tokens are multiplied."""
-    widths: tuple[int, ...]
-    """Tokens that its tiles may have, ascending: the kernel has a loop over K for each."""
     step_stages: int
     """Stages of activations that a step of the loop over K takes."""
     activation_bytes: int
@@ -144,6 +145,18 @@ def promotes(types: TypeConfig) -> bool:
     return types.a.bits == 8 and types.b_group_scale not in (types.a, DataType.void)
 
 
+def widths(types: TypeConfig, schedule: ScheduleConfig) -> tuple[int, ...]:
+    """Tokens that the tiles of a schedule may have, ascending."""
+    tokens = schedule.tile_shape_mn[1]
+    if schedule.kernel_schedule.is_streaming:
+        narrow = _NARROW_STREAMING_WIDTHS.get(tokens, ())
+    elif types.a.bytes == 1 or schedule.cluster_shape_mnk[2] > 1:
+        narrow = ()  # a cluster that splits K divides the tile's tokens, all of them
+    else:
+        narrow = _NARROW_WIDTHS.get(schedule.tile_shape_mn, ())
+    return (*narrow, tokens)
+
+
 def _feature_group_bytes(types: TypeConfig) -> int:
     """Scales and zero points of a feature in a K block, at most."""
     scale = types.b_group_scale
@@ -169,9 +182,6 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
     in_parts = many and promotes(types)
     sum_sets = 2 if in_parts and types.a is DataType.s8 else 1
     parts = 2 * sum_sets if in_parts else 1
-    # A cluster that splits K divides the tile's tokens, all of them.
-    one_width = types.a.bytes == 1 or schedule.cluster_shape_mnk[2] > 1
-    narrow = () if one_width else _NARROW_WIDTHS.get(schedule.tile_shape_mn, ())
     activations = tokens * step_k * types.a.bytes // step_stages
     block = _BLOCK_FEATURES * (_BLOCK_K * types.b.bits // 8 + _feature_group_bytes(types))
     weights = features // _BLOCK_FEATURES * (step_k // _BLOCK_K) * block
@@ -189,7 +199,6 @@ def resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources:
         geometry=geometry,
         accumulators=(geometry.blocks * tokens + promotes(types) * sum_sets * tokens // parts) // 2,
         parts=parts,
-        widths=(*narrow, tokens),
         step_stages=step_stages,
         activation_bytes=activations + _BARRIER_BYTES,
         weight_bytes=weights,

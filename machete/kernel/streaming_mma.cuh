@@ -10,11 +10,11 @@
 
 namespace machete {
 
-template <class Types, class Schedule>
+template <class Types, class Schedule, int kTileM>
 class WarpMultiplier {
  public:
   static constexpr int kWarpSlices = streaming_warps(KernelSchedule::kStreaming).slices;
-  static constexpr int kTokenTiles = Schedule::kTileM / 8;
+  static constexpr int kTokenTiles = kTileM / 8;
   static constexpr bool kFinishesLate = true;
   template <class Sum>
   using Fragments = Sum[kWarpSlices * kTokenTiles][4];  // [slice][8 tokens]
@@ -100,7 +100,7 @@ class WarpMultiplier {
       }
     }
     uint32_t b[4][kTokenTiles][2];
-    load_activations(block.activations + part * Schedule::kTileM * 128, b);
+    load_activations(block.activations + part * kTileM * 128, b);
 #pragma unroll
     for (int step = 0; step < 4; ++step) {
       if (kFormat.half_groups == 0 && kParts == 2 && step == 2 && groups_per_block_ > 2) {

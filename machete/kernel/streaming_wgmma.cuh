@@ -14,11 +14,11 @@ namespace machete {
 
 // Slices that a pass does not have are multiplied too: what lies in their place in shared memory
 // only reaches their own sums.
-template <class Types, class Schedule>
+template <class Types, class Schedule, int kTileM>
 class WarpgroupMultiplier {
  public:
   static constexpr int kWarpSlices = streaming_warps(KernelSchedule::kStreamingWgmma).slices;
-  static constexpr int kTokenTiles = Schedule::kTileM / 8;
+  static constexpr int kTokenTiles = kTileM / 8;
   static constexpr bool kFinishesLate = false;
   template <class Sum>
   using Fragments = Sum[kTokenTiles][4];  // [8 tokens]
@@ -89,7 +89,7 @@ class WarpgroupMultiplier {
           dequantise(codes[u] + kWords * j, fragments[u] + 4 * j);
         }
         multiply_unit<Mma, kSums>(
-            fragments[u], descriptor_low(block.activations) + u * Schedule::kTileM * 128 / 16,
+            fragments[u], descriptor_low(block.activations) + u * kTileM * 128 / 16,
             &sums[0][0], ScaleOut::One);
         // The unit before this one is done, or this one if there is one set.
         cute::warpgroup_wait<kUnits - 1>();

@@ -12,7 +12,7 @@
 namespace machete {
 
 #ifndef __CUDA_ARCH__
-template <class Types, class Schedule>
+template <class Types, class Schedule, int kTileM>
 class WarpgroupMultiplier;
 #endif
 

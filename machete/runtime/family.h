@@ -24,8 +24,7 @@ struct MmArgs {
   RunArgs tensors;
   int schedule;                  // index among the family's
   const int* resident_clusters;  // for each of the family's schedules
-  void* function;                // CUfunction of the schedule's KernelEntry::function
-  void* single_function;         // and of its single_function, if there is one
+  void* const* functions;        // CUfunctions of the schedule's KernelEntry::functions
   void* encode_tensor_map;       // cuTensorMapEncodeTiled
   void* launch_kernel;           // cuLaunchKernelEx
   bool dependent_launch;         // programmatic

@@ -126,15 +126,16 @@ Status launch_streaming(const KernelEntry& kernel, const MmArgs& args, int resid
                            kernel.name, kMaxStreamingSteps);
   }
   ActivationMaps activations;
-  Status status = encode_activations(args, kernel.tile_m, &activations);
+  const int width = width_index(kernel, args.M);
+  const int tile_m = kernel.widths[width];
+  Status status = encode_activations(args, tile_m, &activations);
   if (!status.ok()) return status;
   const StreamingTiles& tiles = params.tiles;
   const StreamingMemory memory =
-      streaming_memory(kernel.schedule, kernel.tile_m, kernel.a_bits, params.slice_bytes, tiles);
+      streaming_memory(kernel.schedule, tile_m, kernel.a_bits, params.slice_bytes, tiles);
   void* parameters[] = {&params, &activations};
   return launch_clusters(
-      kernel, args, tiles.cluster == 1 ? args.single_function : args.function, tiles.cluster,
-      tiles.clusters,
+      kernel, args, args.functions[2 * width + (tiles.cluster == 1)], tiles.cluster, tiles.clusters,
       (tiles.warps_n * tiles.warps_k + streaming_warps(kernel.schedule).producers) * 32,
       memory.total, parameters);
 }
@@ -175,7 +176,7 @@ Status launch_gemm(const KernelEntry& kernel, const MmArgs& args, int resident) 
     if (!status.ok()) return status;
   }
   void* parameters[] = {&activations, &output, &params};
-  return launch_clusters(kernel, args, args.function, kernel.cluster_n * kernel.cluster_k,
+  return launch_clusters(kernel, args, args.functions[0], kernel.cluster_n * kernel.cluster_k,
                          params.tiles.clusters, kernel.threads, kernel.shared_bytes, parameters);
 }
 

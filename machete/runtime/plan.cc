@@ -36,6 +36,8 @@ bool same_weights(const TypeSet& x, const TypeSet& y) {
          x.b_group_zeropoint == y.b_group_zeropoint;
 }
 
+static_assert(kMaxFunctions <= internal::kMaxFunctions);
+
 // Makes a kernel ready for launches by the driver: its CUfunction.
 Status load(const void* kernel, int shared_bytes, void** function) {
   Status status = cuda_status(
@@ -56,7 +58,7 @@ Status count_resident(const KernelEntry& kernel, int multiprocessors, int* count
     int ctas = 0;
     status = cuda_status("cudaOccupancyMaxActiveBlocksPerMultiprocessor",
                          cudaOccupancyMaxActiveBlocksPerMultiprocessor(
-                             &ctas, kernel.function, kernel.threads, kernel.shared_bytes));
+                             &ctas, kernel.functions[0], kernel.threads, kernel.shared_bytes));
     *count = ctas * multiprocessors;
   } else {
     cudaLaunchAttribute attribute = {};
@@ -70,7 +72,7 @@ Status count_resident(const KernelEntry& kernel, int multiprocessors, int* count
     config.numAttrs = 1;
     // Not the number of SMs over the size of the cluster: a cluster lies within one GPC.
     status = cuda_status("cudaOccupancyMaxActiveClusters",
-                         cudaOccupancyMaxActiveClusters(count, kernel.function, &config));
+                         cudaOccupancyMaxActiveClusters(count, kernel.functions[0], &config));
   }
   if (kernel.scheduler == TileScheduler::kStreamK) {
     const int most = static_cast<int>(kFlagsBytes / sizeof(uint32_t)) / kernel.cluster_n;
@@ -202,13 +204,11 @@ Status Plan::create(const ProblemDesc& desc, const PlanOptions& options, Plan* p
   for (int i = 0; i < schedules.count; ++i) {
     if (made.schedule_ >= 0 && made.schedule_ != i) continue;
     const KernelEntry& kernel = *schedules.entries[i];
-    status = load(kernel.function, kernel.shared_bytes, &made.functions_[i]);
-    if (status.ok() && kernel.single_function != nullptr) {
-      status = load(kernel.single_function, kernel.shared_bytes, &made.single_functions_[i]);
+    for (int f = 0; f < kMaxFunctions && kernel.functions[f] != nullptr; ++f) {
+      status = load(kernel.functions[f], kernel.shared_bytes, &made.functions_[i][f]);
+      if (!status.ok()) return status;
     }
-    if (status.ok()) {
-      status = count_resident(kernel, multiprocessors, &made.resident_clusters_[i]);
-    }
+    status = count_resident(kernel, multiprocessors, &made.resident_clusters_[i]);
     if (!status.ok()) return status;
   }
   *plan = made;
@@ -269,8 +269,7 @@ Status Plan::run(const RunArgs& args, cudaStream_t stream) const {
   mm.tensors = args;
   mm.schedule = choose(args.m);
   mm.resident_clusters = resident_clusters_;
-  mm.function = functions_[mm.schedule];
-  mm.single_function = single_functions_[mm.schedule];
+  mm.functions = functions_[mm.schedule];
   mm.encode_tensor_map = encode_tensor_map_;
   mm.launch_kernel = launch_kernel_;
   mm.dependent_launch = dependent_launch_;

@@ -101,10 +101,15 @@ StreamingTiles choose_cluster(const KernelEntry& kernel, int slices, int k_block
 
 }  // namespace
 
-int tile_width(const KernelEntry& kernel, int64_t m) {
+int width_index(const KernelEntry& kernel, int64_t m) {
   const int64_t tiles = std::max<int64_t>(ceil_div(m, kernel.tile_m), 1);
   const int64_t tokens = ceil_div(m, tiles);
-  return *std::lower_bound(std::begin(kernel.widths), std::end(kernel.widths), tokens);
+  const int* first = std::begin(kernel.widths);
+  return static_cast<int>(std::lower_bound(first, std::end(kernel.widths), tokens) - first);
+}
+
+int tile_width(const KernelEntry& kernel, int64_t m) {
+  return kernel.widths[width_index(kernel, m)];
 }
 
 int64_t count_tiles(const KernelEntry& kernel, int64_t m, int64_t n) {
@@ -173,9 +178,9 @@ StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_
   tiles.first_blocks = k_blocks / tiles.cluster;
   tiles.tiles_m = static_cast<int>(ceil_div(m, kernel.tile_m));
   const StreamingWarps warps = streaming_warps(kernel.schedule);
+  const int tile_m = tile_width(kernel, m);
   const auto memory_bytes = [&] {
-    return streaming_memory(kernel.schedule, kernel.tile_m, kernel.a_bits, slice_bytes, tiles)
-        .total;
+    return streaming_memory(kernel.schedule, tile_m, kernel.a_bits, slice_bytes, tiles).total;
   };
   const auto fits = [&] { return memory_bytes() <= kMaxStreamingBytes; };
   // A power of two: with mma.sync three cost up to 1 % more than two, and seven warps along N are
@@ -197,7 +202,7 @@ StreamingTiles plan_streaming_tiles(const KernelEntry& kernel, int64_t m, int64_
   // the same.
   const bool soon = tiles.tiles_m * tiles.passes == 1 &&
                     ceil_div(k_blocks, tiles.cluster) <= kRingShare * tiles.stages;
-  tiles.holds_next = kernel.tile_m == 8 && soon && memory_bytes() <= kHalfSmBytes;
+  tiles.holds_next = tile_m == 8 && soon && memory_bytes() <= kHalfSmBytes;
   return tiles;
 }
 

@@ -12,7 +12,10 @@ namespace machete {
 // What launch() takes: the CTAs of so many clusters fit an int, and so does a tile a wave further.
 constexpr int64_t kMaxTiles = int64_t{1} << 28;
 
-// Tokens of a product's tiles: the narrowest width with which as many tiles hold all of them.
+// Of KernelEntry::widths, the narrowest with which as few tiles as can be hold m tokens.
+int width_index(const KernelEntry& kernel, int64_t m);
+
+// That width: the tokens of a product's tiles.
 int tile_width(const KernelEntry& kernel, int64_t m);
 
 // Tiles that a product is cut into.

@@ -101,7 +101,7 @@ def families_test_suite(name):
     # Four small files, whatever else the catalogue has.
     tests += _family_tests("subset", "//tests/own_family:subset.bf16_u4b8", [
         "impl_128x128_1x1x1_Coop_Tma_StreamK.cu",
-        "impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu",
+        "impl_224x16_1x1x2_Stream_NoSmem_Persistent.cu",
     ])
     for library, (target, families) in {
         "kernels": ("//machete:kernels", len(FAMILIES)),

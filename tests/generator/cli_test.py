@@ -154,7 +154,7 @@ class CommandLineTest(unittest.TestCase):
         self.assertFalse((self.folder / "out").exists())
 
     def test_some_schedules(self) -> None:
-        wide, narrow = "128x128_1x1x1_Coop_Tma_StreamK", "224x8_1x1x2_Stream_NoSmem_Persistent"
+        wide, narrow = "128x128_1x1x1_Coop_Tma_StreamK", "224x16_1x1x2_Stream_NoSmem_Persistent"
         asked = [f"{part}.cu" for part in ("dispatch", "prepack", f"impl_{wide}", f"impl_{narrow}")]
         schedules = ["--family", "bf16_u4b8", "--schedules", narrow, wide]
         done = self._run(*schedules, "--outputs", *(Path("asked", file) for file in asked))

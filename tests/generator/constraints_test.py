@@ -252,7 +252,7 @@ _STREAMING_MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"cluster_shape_mnk": (1, 1, 1)},
-        "schedule 224x8_1x1x1_Stream_NoSmem_Persistent: cluster_shape_mnk = 1x1x1; "
+        "schedule 224x16_1x1x1_Stream_NoSmem_Persistent: cluster_shape_mnk = 1x1x1; "
         "allowed with kernel_schedule = TmaWarpSpecializedStreaming: 1x1x2",
     ),
     (

@@ -40,7 +40,7 @@ SLICED_K = dataclasses.replace(
 )
 
 STREAMING = ScheduleConfig(
-    tile_shape_mn=(224, 8),
+    tile_shape_mn=(224, 16),
     cluster_shape_mnk=(1, 1, 2),
     kernel_schedule=KernelSchedule.TmaWarpSpecializedStreaming,
     epilogue_schedule=EpilogueSchedule.NoSmemWarpSpecialized,

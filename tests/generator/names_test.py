@@ -37,7 +37,7 @@ class NamesTest(unittest.TestCase):
         self.assertEqual(generate_sch_sig(examples.COOPERATIVE), "128x128_1x1x1_Coop_Tma_StreamK")
         self.assertEqual(generate_sch_sig(examples.SLICED_K), "64x16_1x1x1_SlicedK_Tma_StreamK")
         self.assertEqual(
-            generate_sch_sig(examples.STREAMING), "224x8_1x1x2_Stream_NoSmem_Persistent"
+            generate_sch_sig(examples.STREAMING), "224x16_1x1x2_Stream_NoSmem_Persistent"
         )
 
     def test_every_field_of_a_schedule_takes_part(self) -> None:

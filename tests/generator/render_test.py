@@ -131,7 +131,7 @@ class RenderTest(unittest.TestCase):
         for shard, kernel in (
             ("impl_128x128_1x1x1_Coop_Tma_StreamK.cu", "gemm"),
             ("impl_64x16_1x1x1_SlicedK_Tma_StreamK.cu", "gemm"),
-            ("impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu", "streaming_mma"),
+            ("impl_224x16_1x1x2_Stream_NoSmem_Persistent.cu", "streaming_mma"),
             ("impl_256x32_1x1x2_StreamWgmma_NoSmem_Persistent.cu", "streaming_wgmma"),
         ):
             with self.subTest(shard):
@@ -140,12 +140,13 @@ class RenderTest(unittest.TestCase):
 
     def test_a_streaming_shard_says_no_more_than_its_kernel_reads(self) -> None:
         family = ImplConfig(FAMILY.types, (STREAMING,), ((None, STREAMING),))
-        shard = render_family(family)["impl_224x8_1x1x2_Stream_NoSmem_Persistent.cu"]
+        shard = render_family(family)["impl_224x16_1x1x2_Stream_NoSmem_Persistent.cu"]
         _, _, schedule = shard.partition("struct Schedule_")
         self.assertEqual(
             re.findall(r"constexpr \w+ (\w+) = (\w+);", schedule),
-            [("kTileN", "224"), ("kTileM", "8")],
+            [("kTileN", "224"), ("kTileM", "16")],
         )
+        self.assertIn("kWidths[] = {8, 16};", shard)
         self.assertNotIn("GMMA", shard)
 
     def test_a_streaming_shard_names_the_wgmma_of_its_tokens(self) -> None:

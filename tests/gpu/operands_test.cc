@@ -20,6 +20,15 @@ constexpr int64_t kK = 384;
 constexpr int64_t kGroup = 128;
 constexpr int64_t kM = 21;
 
+// The first of a family's schedules whose name has such a part.
+std::string find_schedule(const ProblemDesc& desc, const std::string& part) {
+  for (const std::string name : schedules_of(desc)) {
+    if (name.find(part) != std::string::npos) return name;
+  }
+  ADD_FAILURE() << "no schedule " << part;
+  return "";
+}
+
 class OperandsTest : public ::testing::TestWithParam<std::tuple<TypeSet, const char*>> {
  protected:
   static ProblemDesc make_desc() {
@@ -32,7 +41,8 @@ class OperandsTest : public ::testing::TestWithParam<std::tuple<TypeSet, const c
   // Runs the schedule; what it does not write is NaN.
   static void run(const ProblemDesc& desc, RunArgs args) {
     PlanOptions options;
-    options.schedule = std::get<1>(GetParam());
+    const std::string schedule = find_schedule(desc, std::get<1>(GetParam()));
+    options.schedule = schedule.c_str();
     Plan plan;
     check(Plan::create(desc, options, &plan));
     const Buffer workspace(plan.workspace_size(kM));
@@ -48,11 +58,9 @@ class OperandsTest : public ::testing::TestWithParam<std::tuple<TypeSet, const c
 INSTANTIATE_TEST_SUITE_P(
     Families, OperandsTest,
     ::testing::Combine(::testing::ValuesIn(kFamilies),
-                       ::testing::Values("128x128_1x1x1_Coop_Tma_StreamK",
-                                         "224x8_1x1x2_Stream_NoSmem_Persistent",
-                                         "256x32_1x1x2_StreamWgmma_NoSmem_Persistent")),
+                       ::testing::Values("_1x1x1_Coop_", "_Stream_", "_StreamWgmma_")),
     [](const auto& info) {
-      return family_name(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
+      return family_name(std::get<0>(info.param)) + std::get<1>(info.param);
     });
 
 // Types may have void where the family has scales, or the pointer may be null.

@@ -44,7 +44,7 @@ struct Layer {
 // A schedule whose tiles leave a partial wave on these layers, so that CTAs share tiles.
 constexpr const char* kStreamK = "128x128_1x1x1_Coop_Tma_StreamK";
 // One of the streaming kernel with either multiplier.
-constexpr const char* kStreaming = "224x8_1x1x2_Stream_NoSmem_Persistent";
+constexpr const char* kStreaming = "224x16_1x1x2_Stream_NoSmem_Persistent";
 constexpr const char* kStreamingWgmma = "256x32_1x1x2_StreamWgmma_NoSmem_Persistent";
 
 // What all kernels must do, by a schedule of each.

@@ -26,9 +26,13 @@ struct Layer {
 // layer, nor is a tile shared; on the second all do, and tiles are.
 constexpr Layer kOnce = {"Once", 264, 384, 11};
 constexpr Layer kAgain = {"Again", 2056, 20608, 21};
-// Wide enough for streaming kernels without clusters, of which that for 8 tokens holds the next one
-// back; no stage is used twice.
-constexpr Layer kWide = {"WideOnce", 17000, 256, 7};
+// For streaming kernels. Eight tokens or fewer may have a kernel of their own.
+constexpr Layer kFewOnce = {"FewOnce", 264, 384, 7};
+constexpr Layer kFewAgain = {"FewAgain", 2056, 20608, 5};
+// Wide enough for CTAs without clusters, of which those for few tokens hold the next kernel back; no
+// stage is used twice.
+constexpr Layer kWideOnce = {"WideOnce", 17000, 256, 11};
+constexpr Layer kFewWideOnce = {"FewWideOnce", 17000, 256, 7};
 
 ProblemDesc make_desc(const TypeSet& types, const Layer& layer) {
   const int64_t group = usual_group(types);
@@ -85,7 +89,8 @@ INSTANTIATE_TEST_SUITE_P(Kernels, SmallTest,
                          test_name);
 INSTANTIATE_TEST_SUITE_P(StreamingKernels, SmallTest,
                          ::testing::Combine(::testing::ValuesIn(kernels("_1x1x2_Stream")),
-                                            ::testing::Values(kWide)),
+                                            ::testing::Values(kFewOnce, kFewAgain, kWideOnce,
+                                                              kFewWideOnce)),
                          test_name);
 
 }  // namespace

@@ -69,7 +69,8 @@ struct Problem {
   }
   StreamingWarps warps() const { return streaming_warps(kernel.schedule); }
   StreamingMemory memory(const StreamingTiles& tiles) const {
-    return streaming_memory(kernel.schedule, kernel.tile_m, slice.a_bits, slice.bytes, tiles);
+    return streaming_memory(kernel.schedule, tile_width(kernel, m), slice.a_bits, slice.bytes,
+                            tiles);
   }
 };
 
@@ -86,19 +87,26 @@ std::string describe(const Problem& p, const StreamingTiles& t) {
          std::to_string(t.warps_k) + " warps, " + std::to_string(t.stages) + " stages";
 }
 
+KernelEntry make_entry(const Kernel& kernel, const Slice& slice) {
+  KernelEntry entry = {};
+  entry.name = "";
+  entry.schedule = kernel.schedule;
+  entry.a_bits = slice.a_bits;
+  entry.tile_n = kernel.tile_n;
+  entry.tile_m = kernel.tile_m;
+  for (int& width : entry.widths) width = kernel.tile_m;
+  if (kernel.tile_m == 16) entry.widths[0] = 8;
+  entry.cluster_n = 1;
+  entry.cluster_k = 2;
+  return entry;
+}
+
 template <class Function>
 void for_each_problem(Function function) {
-  KernelEntry kernel = {};
-  kernel.name = "";
-  kernel.cluster_n = 1;
-  kernel.cluster_k = 2;
   for (const Kernel& k : kKernels) {
-    kernel.schedule = k.schedule;
-    kernel.tile_n = k.tile_n;
-    kernel.tile_m = k.tile_m;
     for (const Slice& slice : kSliceSizes) {
       if (k.tile_m > 32 && slice.a_bits == 16) continue;  // the generator refuses it
-      kernel.a_bits = slice.a_bits;
+      const KernelEntry kernel = make_entry(k, slice);
       for (const int64_t m : kM) {
         for (const int64_t n : kN) {
           for (const int k_blocks : kBlocksK) {
@@ -170,13 +178,10 @@ TEST(StreamingTiling, SharesSlicesEvenlyAmongTheClustersOfTheDevice) {
 
 // With one of kSliceSizes, on a device that holds 66 pairs of CTAs.
 Problem on_h100(int tile_m, int slice, int64_t m, int64_t n, int64_t k) {
-  Problem p = {{}, kSliceSizes[slice], m, n, static_cast<int>(k / kBlockK), 66};
-  p.kernel.cluster_k = 2;
-  p.kernel.schedule = tile_m <= 16 ? KernelSchedule::kStreaming : KernelSchedule::kStreamingWgmma;
-  p.kernel.tile_n = tile_m <= 16 ? 224 : 256;
-  p.kernel.tile_m = tile_m;
-  p.kernel.a_bits = p.slice.a_bits;
-  return p;
+  const Kernel kernel = tile_m <= 16 ? Kernel{KernelSchedule::kStreaming, 224, tile_m}
+                                     : Kernel{KernelSchedule::kStreamingWgmma, 256, tile_m};
+  const Slice& chosen = kSliceSizes[slice];
+  return {make_entry(kernel, chosen), chosen, m, n, static_cast<int>(k / kBlockK), 66};
 }
 
 // Whether pairs of CTAs split K.
@@ -259,7 +264,7 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
 }
 
 // How the warps of a layer lie along K, and whether it holds the next kernel back; the kernels are
-// those of 8 and 32 tokens.
+// those of up to 16 tokens, which has a narrower width, of 8, and of 32.
 TEST(StreamingTiling, FollowsItsRules) {
   struct Rule {
     int tile_m;
@@ -282,21 +287,22 @@ TEST(StreamingTiling, FollowsItsRules) {
            Rule{32, kU8Slice, 32, 4096, 4096, 4, 2, 10, false},
            Rule{32, kW4A8Slice, 32, 4096, 4096, 4, 4, 20, false},
            // Held back where a ring twice as large would have all, and two CTAs fit an SM.
-           Rule{8, kU4B8Slice, 8, 4096, 4096, 2, 4, 12, true},
-           Rule{8, kU4B8Slice, 8, 4096, 6144, 2, 4, 12, true},
-           Rule{8, kU4B8Slice, 8, 4096, 6400, 2, 4, 12, false},
+           Rule{16, kU4B8Slice, 8, 4096, 4096, 2, 4, 12, true},
+           Rule{16, kU4B8Slice, 8, 4096, 6144, 2, 4, 12, true},
+           Rule{16, kU4B8Slice, 8, 4096, 6400, 2, 4, 12, false},
            Rule{8, kU4B8Slice, 9, 4096, 4096, 2, 4, 12, false},
-           Rule{8, kU4B8Slice, 8, 2048, 2048, 1, 4, 28, false},
-           Rule{8, kU8Slice, 8, 4096, 4096, 2, 4, 8, true},
-           Rule{8, kU8Slice, 8, 6144, 4096, 3, 4, 8, false},
-           Rule{8, kU4B8Slice, 8, 57344, 4096, 7, 1, 4, false},
+           Rule{16, kU4B8Slice, 9, 4096, 4096, 2, 4, 12, false},
+           Rule{16, kU4B8Slice, 8, 2048, 2048, 1, 4, 28, false},
+           Rule{16, kU8Slice, 8, 4096, 4096, 2, 4, 8, true},
+           Rule{16, kU8Slice, 8, 6144, 4096, 3, 4, 8, false},
+           Rule{16, kU4B8Slice, 8, 57344, 4096, 7, 1, 4, false},
            // Three stages for each consumer, if that is not too much.
-           Rule{8, kU4B8Slice, 8, 11000, 4096, 3, 4, 12, false},
-           Rule{8, kU8Slice, 8, 11000, 4096, 3, 4, 8, false},
-           Rule{8, kU4B8Slice, 8, 15360, 512, 4, 2, 6, true},
+           Rule{16, kU4B8Slice, 8, 11000, 4096, 3, 4, 12, false},
+           Rule{16, kU8Slice, 8, 11000, 4096, 3, 4, 8, false},
+           Rule{16, kU4B8Slice, 8, 15360, 512, 4, 2, 6, true},
            // All of K for each CTA.
-           Rule{8, kU4B8Slice, 8, 8192, 2048, 2, 4, 12, true},
-           Rule{8, kU4B8Slice, 8, 8192, 4096, 2, 4, 12, false},
+           Rule{16, kU4B8Slice, 8, 8192, 2048, 2, 4, 12, true},
+           Rule{16, kU4B8Slice, 8, 8192, 4096, 2, 4, 12, false},
        }) {
     const Problem p = on_h100(rule.tile_m, rule.slice, rule.m, rule.n, rule.k);
     const StreamingTiles tiles = p.plan();

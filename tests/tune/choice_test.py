@@ -40,7 +40,7 @@ class ChoiceTest(unittest.TestCase):
 
     def test_only_what_the_model_describes_is_fitted(self) -> None:
         self.assertTrue(self.kernels.knows("128x128_1x1x1_Coop_Tma_StreamK"))
-        self.assertFalse(self.kernels.knows("224x8_1x1x2_Stream_NoSmem_Persistent"))
+        self.assertFalse(self.kernels.knows("224x16_1x1x2_Stream_NoSmem_Persistent"))
         self.assertFalse(self.kernels.knows("128x128"))
 
 

@@ -145,6 +145,7 @@ namespace internal {
 struct Family;
 
 constexpr int kMaxSchedules = 32;  // of a family
+constexpr int kMaxFunctions = 4;   // of a schedule: as many as kernel_entry.h's
 
 // What the heuristic chose last: most runs of a plan have as many tokens as the one before, and to
 // choose can take half a microsecond. One word, so that any thread reads a choice that was made.
@@ -207,9 +208,8 @@ class Plan {
   void* encode_tensor_map_ = nullptr;                     // cuTensorMapEncodeTiled
   void* launch_kernel_ = nullptr;                         // cuLaunchKernelEx
   void* get_context_ = nullptr;                           // cuCtxGetCurrent
-  void* functions_[internal::kMaxSchedules] = {};         // CUfunction
-  void* single_functions_[internal::kMaxSchedules] = {};  // CUfunction, without clusters; or null
-  int resident_clusters_[internal::kMaxSchedules] = {};   // that fit on the device at once
+  void* functions_[internal::kMaxSchedules][internal::kMaxFunctions] = {};  // CUfunction
+  int resident_clusters_[internal::kMaxSchedules] = {};  // that fit on the device at once
 };
 
 }  // namespace machete
