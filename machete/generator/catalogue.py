@@ -75,26 +75,32 @@ _WEIGHT_ONLY_SCHEDULES = (
     _cooperative(128, 128),
     _cooperative(128, 128, cluster_k=2),
     _cooperative(128, 160),
+    _cooperative(128, 256, cluster_features=2),
     _cooperative(192, 128),
     _cooperative(256, 64),
 )
-
-
-def _twelfth_schedule(b: DataType) -> ScheduleConfig:
-    # Not measured with the other weights of 4 bits.
-    wide = b is DataType.u4b8 or b.bits == 8
-    return _cooperative(128, 256, cluster_features=2) if wide else _cooperative(256, 128)
 
 
 _PAIRS = 66
 """Of CTAs of a streaming kernel on an H100, which share out the features."""
 
 
-# Where the streaming kernels are the fastest; docs/tuning.md has times. With more than 16 tokens a
-# warpgroup multiplies 64 features at a time, and takes as long for fewer: most of them should be
-# used. What that costs is less than what other schedules lose where K is short.
-def _streaming_condition(tokens: int, a: DataType) -> str:
-    if tokens <= 16:
+# Where the streaming kernels are the fastest; docs/tuning.md has times. By wgmma a warpgroup
+# multiplies 64 features at a time, and takes as long for fewer: most of them should be used, and
+# with more than 64 but 96 or fewer for each of the pairs they are not. What that costs is less than
+# what other schedules lose where K is short.
+def _streaming_condition(types: TypeConfig, schedule: ScheduleConfig) -> str:
+    tokens = schedule.tile_shape_mn[1]
+    if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
+        if types.a is DataType.e4m3:
+            # Hopper has no mma.sync for it: the compiler converts to f16.
+            return (
+                f"M <= {tokens} and (N < 2048 or N <= {48 * _PAIRS} and K > 6144"
+                f" or {64 * _PAIRS} < N <= {96 * _PAIRS})"
+            )
+        if types.a.bits == 16 and types.b.bits == 4:
+            # From 9 tokens on instructions count, unless there are twice as many bytes to stream.
+            return f"M <= 8 or M <= {tokens} and N <= {96 * _PAIRS}"
         return f"M <= {tokens}"
     if tokens == 64:
         # More than nine slices of 16 features for each of the pairs, up to twelve; or more than
@@ -103,7 +109,7 @@ def _streaming_condition(tokens: int, a: DataType) -> str:
             f"M <= 64 and ({144 * _PAIRS} < N <= {192 * _PAIRS}"
             f" or {256 * _PAIRS} < N <= {448 * _PAIRS} and K <= 6144)"
         )
-    where_k_is_short = "N >= 2048" if a.bits == 16 else f"2048 <= N <= {64 * _PAIRS}"
+    where_k_is_short = "N >= 2048" if types.a.bits == 16 else f"2048 <= N <= {64 * _PAIRS}"
     return (
         f"M <= {tokens} and (N > {80 * _PAIRS} or {48 * _PAIRS} < N <= {64 * _PAIRS}"
         f" or {where_k_is_short} and K <= 6144)"
@@ -111,11 +117,11 @@ def _streaming_condition(tokens: int, a: DataType) -> str:
 
 
 def _heuristic(
-    a: DataType, schedules: Sequence[ScheduleConfig], costs: Costs
+    types: TypeConfig, schedules: Sequence[ScheduleConfig], costs: Costs
 ) -> Sequence[tuple[str | None, ScheduleConfig | FastestOf]]:
     """The streaming schedules by conditions, in their order, the others by their costs."""
     streaming = (
-        (_streaming_condition(schedule.tile_shape_mn[1], a), schedule)
+        (_streaming_condition(types, schedule), schedule)
         for schedule in schedules
         if schedule.kernel_schedule.is_streaming
     )
@@ -130,14 +136,14 @@ def _costs(family: str) -> Costs:
 def _weight_only(a: DataType, b: DataType, group_scale: DataType | None = None) -> ImplConfig:
     """16-bit activations; group scales of the same type unless stated otherwise."""
     types = dataclasses.replace(default_types(a, b), b_group_scale=group_scale or a)
-    schedules = (*_WEIGHT_ONLY_SCHEDULES, _twelfth_schedule(b))
     # Measured with bf16, and with one of the weights of 8 bits, which memory bounds alike.
     measured = dataclasses.replace(
         default_types(DataType.bf16, DataType.u8b128 if b.bits == 8 else b),
         b_group_scale=group_scale or DataType.bf16,
     )
     costs = _costs(generate_type_option_name(measured))
-    return ImplConfig(types, schedules, _heuristic(a, schedules, costs))
+    heuristic = _heuristic(types, _WEIGHT_ONLY_SCHEDULES, costs)
+    return ImplConfig(types, _WEIGHT_ONLY_SCHEDULES, heuristic)
 
 
 _GROUPED_TILES = (
@@ -157,11 +163,8 @@ def _streaming_tokens(types: TypeConfig) -> tuple[int, ...]:
     """Of activations of 8 bits, in the order in which they are considered."""
     if types.a is DataType.s8:
         return (16, 32)
-    if promotes(types):
-        return (16, 32, 64)
-    # Hopper has no mma.sync for e4m3: the compiler converts to f16, and for 16 tokens runs out of
-    # registers. Weights that were rounded to e4m3 would be converted back, so wgmma comes first.
-    return (8, 32, 64) if types.b_group_scale is DataType.void else (32, 8, 64)
+    # By mma.sync, for 16 tokens the compiler runs out of registers.
+    return (16, 32, 64) if promotes(types) else (8, 32, 64)
 
 
 def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
@@ -172,7 +175,7 @@ def _small_activations(a: DataType, group_scale: DataType) -> ImplConfig:
     # Measured with bf16: sums are scaled alike by all scales of 16 bits.
     measured = DataType.bf16 if promotes(types) else group_scale
     costs = _costs(generate_type_option_name(dataclasses.replace(types, b_group_scale=measured)))
-    return ImplConfig(types, schedules, _heuristic(a, schedules, costs))
+    return ImplConfig(types, schedules, _heuristic(types, schedules, costs))
 
 
 FAMILIES = tuple(

@@ -29,15 +29,16 @@ _MAX_WHOLE_TOKENS = 192
 """Of a tile. With more, a step's activations come in two stages; or, of 8 bits, a step is half as
 long, and sums of groups come in parts."""
 _NARROW_WIDTHS = {
-    (128, 96): (80,),
+    (128, 96): (48, 64, 80),
     (128, 128): (112,),
     (128, 160): (144,),
     (128, 256): (176, 208),
+    (256, 64): (48,),
 }
 """Tokens that a tile of such a shape may have instead, each by a loop of the kernel. Not with
 activations of 8 bits: with several widths ptxas serialises wgmma of s8, and kernels of e4m3 are up
 to 7 % slower."""
-_NARROW_STREAMING_WIDTHS = {16: (8,)}
+_NARROW_STREAMING_WIDTHS = {16: (8,), 32: (16,)}
 """The same by tokens of a streaming kernel's tile, each by a kernel of its own."""
 _ACCUMULATOR_BYTES = 4
 _BARRIER_BYTES = 16

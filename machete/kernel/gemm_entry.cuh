@@ -18,7 +18,7 @@ KernelEntry make_kernel_entry(const char* name) {
       Shape::kSharedBytes,
       Schedule::kTileN,
       Schedule::kTileM,
-      {width<Schedule>(0), width<Schedule>(1), width<Schedule>(2)},
+      {width<Schedule>(0), width<Schedule>(1), width<Schedule>(2), width<Schedule>(3)},
       Shape::kClusterN,
       Shape::kClusterK,
       Shape::kStepK,

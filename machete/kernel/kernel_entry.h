@@ -7,7 +7,7 @@
 
 namespace machete {
 
-constexpr int kMaxWidths = 3;     // of a schedule's tiles
+constexpr int kMaxWidths = 4;     // of a schedule's tiles
 constexpr int kMaxFunctions = 4;  // of a schedule
 
 struct KernelEntry {

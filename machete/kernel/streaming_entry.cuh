@@ -10,19 +10,19 @@
 
 namespace machete {
 
-template <class Types, class Schedule, template <class, class, int> class Multiplier,
+template <class Types, class Schedule, template <class, class, size_t> class Multiplier,
           size_t... kIndices>
 void set_streaming_functions(KernelEntry& entry, std::index_sequence<kIndices...>) {
   static_assert(2 * sizeof...(kIndices) <= kMaxFunctions);
   ((entry.functions[2 * kIndices] = reinterpret_cast<const void*>(
-        &streaming<Types, Schedule, Multiplier, width<Schedule>(kIndices), 2>)),
+        &streaming<Types, Schedule, Multiplier, kIndices, 2>)),
    ...);
   ((entry.functions[2 * kIndices + 1] = reinterpret_cast<const void*>(
-        &streaming<Types, Schedule, Multiplier, width<Schedule>(kIndices), 1>)),
+        &streaming<Types, Schedule, Multiplier, kIndices, 1>)),
    ...);
 }
 
-template <class Types, class Schedule, template <class, class, int> class Multiplier>
+template <class Types, class Schedule, template <class, class, size_t> class Multiplier>
 KernelEntry make_streaming_entry(const char* name) {
   KernelEntry entry = {};
   entry.name = name;

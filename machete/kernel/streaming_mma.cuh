@@ -10,10 +10,11 @@
 
 namespace machete {
 
-template <class Types, class Schedule, int kTileM>
+template <class Types, class Schedule, size_t kWidth>
 class WarpMultiplier {
  public:
   static constexpr int kWarpSlices = streaming_warps(KernelSchedule::kStreaming).slices;
+  static constexpr int kTileM = Schedule::kWidths[kWidth];
   static constexpr int kTokenTiles = kTileM / 8;
   static constexpr bool kFinishesLate = true;
   template <class Sum>

@@ -14,10 +14,11 @@ namespace machete {
 
 // Slices that a pass does not have are multiplied too: what lies in their place in shared memory
 // only reaches their own sums.
-template <class Types, class Schedule, int kTileM>
+template <class Types, class Schedule, size_t kWidth>
 class WarpgroupMultiplier {
  public:
   static constexpr int kWarpSlices = streaming_warps(KernelSchedule::kStreamingWgmma).slices;
+  static constexpr int kTileM = Schedule::kWidths[kWidth];
   static constexpr int kTokenTiles = kTileM / 8;
   static constexpr bool kFinishesLate = false;
   template <class Sum>
@@ -47,7 +48,7 @@ class WarpgroupMultiplier {
   }
 
  private:
-  using Mma = std::tuple_element_t<0, typename Schedule::Mmas>;
+  using Mma = std::tuple_element_t<kWidth, typename Schedule::Mmas>;
   using ScaleOut = cute::SM90::GMMA::ScaleOut;
   using Dequantise = Dequantiser<Types, MultiplyingShift>;
   static constexpr GroupFormat kFormat = Dequantise::kFormat;

@@ -12,7 +12,7 @@
 namespace machete {
 
 #ifndef __CUDA_ARCH__
-template <class Types, class Schedule, int kTileM>
+template <class Types, class Schedule, size_t kWidth>
 class WarpgroupMultiplier;
 #endif
 

@@ -95,7 +95,7 @@ KernelEntry make_entry(const Kernel& kernel, const Slice& slice) {
   entry.tile_n = kernel.tile_n;
   entry.tile_m = kernel.tile_m;
   for (int& width : entry.widths) width = kernel.tile_m;
-  if (kernel.tile_m == 16) entry.widths[0] = 8;
+  if (kernel.tile_m == 16 || kernel.tile_m == 32) entry.widths[0] = kernel.tile_m / 2;
   entry.cluster_n = 1;
   entry.cluster_k = 2;
   return entry;
