@@ -5,7 +5,7 @@ whose types the table in constraints.py allows. Then `bazel run //machete:update
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from machete.generator.config import (
@@ -64,6 +64,8 @@ def _scheduler(cluster_k: int) -> TileScheduler:
     return TileScheduler.StreamK if cluster_k == 1 else TileScheduler.Persistent
 
 
+_WIDE = _cooperative(256, 64)
+
 # Twelve at most; docs/tuning.md says how they were chosen.
 _WEIGHT_ONLY_SCHEDULES = (
     _streaming(16),
@@ -77,7 +79,7 @@ _WEIGHT_ONLY_SCHEDULES = (
     _cooperative(128, 160),
     _cooperative(128, 256, cluster_features=2),
     _cooperative(192, 128),
-    _cooperative(256, 64),
+    _WIDE,
 )
 
 
@@ -85,23 +87,11 @@ _PAIRS = 66
 """Of CTAs of a streaming kernel on an H100, which share out the features."""
 
 
-# Where the streaming kernels are the fastest; docs/tuning.md has times. By wgmma a warpgroup
-# multiplies 64 features at a time, and takes as long for fewer: most of them should be used, and
-# with more than 64 but 96 or fewer for each of the pairs they are not. What that costs is less than
-# what other schedules lose where K is short.
+# Where the streaming kernels are the fastest; docs/tuning.md has times.
 def _streaming_condition(types: TypeConfig, schedule: ScheduleConfig) -> str:
     tokens = schedule.tile_shape_mn[1]
     if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
-        if types.a is DataType.e4m3:
-            # Hopper has no mma.sync for it: the compiler converts to f16.
-            return (
-                f"M <= {tokens} and (N < 2048 or N <= {48 * _PAIRS} and K > 6144"
-                f" or {64 * _PAIRS} < N <= {96 * _PAIRS})"
-            )
-        if types.a.bits == 16 and types.b.bits == 4:
-            # From 9 tokens on instructions count, unless there are twice as many bytes to stream.
-            return f"M <= 8 or M <= {tokens} and N <= {96 * _PAIRS}"
-        return f"M <= {tokens}"
+        return _by_mma(types, tokens)
     if tokens == 64:
         # More than nine slices of 16 features for each of the pairs, up to twelve; or more than
         # eight for each of their CTAs, which then have all of K, up to fourteen.
@@ -109,23 +99,61 @@ def _streaming_condition(types: TypeConfig, schedule: ScheduleConfig) -> str:
             f"M <= 64 and ({144 * _PAIRS} < N <= {192 * _PAIRS}"
             f" or {256 * _PAIRS} < N <= {448 * _PAIRS} and K <= 6144)"
         )
-    where_k_is_short = "N >= 2048" if types.a.bits == 16 else f"2048 <= N <= {64 * _PAIRS}"
+    # A warpgroup multiplies 64 features at a time, and takes as long for fewer: most of them should
+    # be used. What that costs is less than what other schedules lose where K is short; but weights
+    # of e2m1 take so many instructions that the tiles' are the better ones.
+    floats = types.b is DataType.e2m1
+    least = (144 if floats else 80) * _PAIRS
+    few = f"2048 <= N <= {64 * _PAIRS}" if floats or types.a.bits == 8 else "N >= 2048"
     return (
-        f"M <= {tokens} and (N > {80 * _PAIRS} or {48 * _PAIRS} < N <= {64 * _PAIRS}"
-        f" or {where_k_is_short} and K <= 6144)"
+        f"M <= {tokens} and (N > {least} or {48 * _PAIRS} < N <= {64 * _PAIRS}"
+        f" or {few} and K <= 6144)"
     )
+
+
+def _by_mma(types: TypeConfig, tokens: int) -> str:
+    """Up to so many tokens, where mma.sync is faster than wgmma."""
+    if types.a is DataType.e4m3:
+        # Hopper has no mma.sync for it: the compiler converts to f16.
+        return (
+            f"M <= {tokens} and (N < 2048 or N <= {48 * _PAIRS} and K > 6144"
+            f" or {64 * _PAIRS} < N <= {96 * _PAIRS})"
+        )
+    if types.a.bits == 16 and types.b.bits == 4:
+        # From 9 tokens on instructions count, beside half as many bytes as of other weights.
+        most = (144 if types.b is DataType.e2m1 else 96) * _PAIRS
+        return f"M <= 8 or M <= {tokens} and N <= {most}"
+    return f"M <= {tokens}"
+
+
+def _by_wide_tiles(types: TypeConfig) -> str:
+    """Where tiles of 256 features are faster than streaming by wgmma, with 17 to 32 tokens.
+
+    Its CTAs have a second pass of slices, or much to dequantise or to wait for; or nine slices of
+    few bytes, which take three warpgroups as long as twelve.
+    """
+    two_passes = types.b in (DataType.u4b8, DataType.u4)
+    least = (576 if two_passes else 384) * _PAIRS
+    nine = f" or {256 * _PAIRS} < N <= {288 * _PAIRS} and K > 6144" if types.b.bits == 4 else ""
+    return f"16 < M <= 32 and (N > {least}{nine})"
+
+
+def _for_few_tokens(
+    types: TypeConfig, schedules: Sequence[ScheduleConfig]
+) -> Iterator[tuple[str, ScheduleConfig]]:
+    """The streaming schedules, in their order, and what is faster than they are."""
+    for schedule in schedules:
+        if schedule == _streaming(32) and _WIDE in schedules:
+            yield _by_wide_tiles(types), _WIDE
+        if schedule.kernel_schedule.is_streaming:
+            yield _streaming_condition(types, schedule), schedule
 
 
 def _heuristic(
     types: TypeConfig, schedules: Sequence[ScheduleConfig], costs: Costs
 ) -> Sequence[tuple[str | None, ScheduleConfig | FastestOf]]:
-    """The streaming schedules by conditions, in their order, the others by their costs."""
-    streaming = (
-        (_streaming_condition(types, schedule), schedule)
-        for schedule in schedules
-        if schedule.kernel_schedule.is_streaming
-    )
-    return (*streaming, (None, fastest_of(schedules, costs)))
+    """By conditions for few tokens, else by costs."""
+    return (*_for_few_tokens(types, schedules), (None, fastest_of(schedules, costs)))
 
 
 # Fitted to the times of every schedule on many layers; docs/tuning.md says how, and how well.

@@ -33,7 +33,7 @@ _NARROW_WIDTHS = {
     (128, 128): (112,),
     (128, 160): (144,),
     (128, 256): (176, 208),
-    (256, 64): (48,),
+    (256, 64): (32, 48),
 }
 """Tokens that a tile of such a shape may have instead, each by a loop of the kernel. Not with
 activations of 8 bits: with several widths ptxas serialises wgmma of s8, and kernels of e4m3 are up

@@ -49,7 +49,7 @@ std::string describe(const TileParams& t) {
          " but for " + std::to_string(t.extra_steps) + " steps of each";
 }
 
-// Sizes as machete/kernel/shape.cuh has them; `bits` of a weight. Large tiles have three widths.
+// Sizes as machete/kernel/shape.cuh has them; `bits` of a weight. Large tiles have several widths.
 KernelEntry make_kernel(int bits, int tile_n, int tile_m, int cluster_n, int cluster_k,
                         TileScheduler scheduler) {
   const bool sliced_k = tile_n == 64;

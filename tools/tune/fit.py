@@ -247,21 +247,13 @@ def _where(flags: Iterable[bool]) -> list[int]:
 def judge(fit: Fit) -> Iterator[Judgement]:
     """Computes the regret, first of what was fitted, then of what was left out."""
     for what, folds in folds_of(fit.products):
-        yield _judgement(what, fit, ((fit.costs(left_out), judged) for left_out, judged in folds))
-
-
-def judge_costs(what: str, fit: Fit, costs: Costs) -> Judgement:
-    """Computes the regret of costs that may come from another table."""
-    return _judgement(what, fit, [(costs, range(len(fit.products)))])
-
-
-def _judgement(what: str, fit: Fit, cases: Iterable[tuple[Costs, Iterable[int]]]) -> Judgement:
-    regrets = []
-    for costs, indices in cases:
-        for index in indices:
-            product, choice = fit.products[index], fit.choice(costs, index)
-            regrets.append((product.regret(choice), product, choice))
-    return Judgement(what, sorted(regrets, key=lambda entry: -entry[0]))
+        regrets = []
+        for left_out, judged in folds:
+            costs = fit.costs(left_out)
+            for index in judged:
+                product, choice = fit.products[index], fit.choice(costs, index)
+                regrets.append((product.regret(choice), product, choice))
+        yield Judgement(what, sorted(regrets, key=lambda entry: -entry[0]))
 
 
 def print_judgement(judgement: Judgement, examples: int) -> None:

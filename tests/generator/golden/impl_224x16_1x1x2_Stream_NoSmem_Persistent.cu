@@ -14,14 +14,15 @@ struct Types {
   static constexpr DataType kAccumulator = DataType::kF32;
 };
 
-struct Schedule_224x8_1x1x2_Stream_NoSmem_Persistent {
+struct Schedule_224x16_1x1x2_Stream_NoSmem_Persistent {
   static constexpr int kTileN = 224;  // output features
-  static constexpr int kTileM = 8;  // tokens
+  static constexpr int kTileM = 16;  // tokens
   static constexpr KernelSchedule kKernelSchedule = KernelSchedule::kStreaming;
+  static constexpr int kWidths[] = {8, 16};  // tokens that tiles may have
 };
 
-extern const KernelEntry kEntry_224x8_1x1x2_Stream_NoSmem_Persistent;
-const KernelEntry kEntry_224x8_1x1x2_Stream_NoSmem_Persistent =
-    make_kernel_entry<Types, Schedule_224x8_1x1x2_Stream_NoSmem_Persistent>("224x8_1x1x2_Stream_NoSmem_Persistent");
+extern const KernelEntry kEntry_224x16_1x1x2_Stream_NoSmem_Persistent;
+const KernelEntry kEntry_224x16_1x1x2_Stream_NoSmem_Persistent =
+    make_kernel_entry<Types, Schedule_224x16_1x1x2_Stream_NoSmem_Persistent>("224x16_1x1x2_Stream_NoSmem_Persistent");
 
 }  // namespace machete::bf16_u4b8
