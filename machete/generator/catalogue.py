@@ -87,66 +87,61 @@ _PAIRS = 66
 """Of CTAs of a streaming kernel on an H100, which share out the features."""
 
 
-# Where the streaming kernels are the fastest; docs/tuning.md has times.
-def _streaming_condition(types: TypeConfig, schedule: ScheduleConfig) -> str:
-    tokens = schedule.tile_shape_mn[1]
-    if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
-        return _by_mma(types, tokens)
-    if tokens == 64:
-        # More than nine slices of 16 features for each of the pairs, up to twelve; or more than
-        # eight for each of their CTAs, which then have all of K, up to fourteen.
-        return (
-            f"M <= 64 and ({144 * _PAIRS} < N <= {192 * _PAIRS}"
-            f" or {256 * _PAIRS} < N <= {448 * _PAIRS} and K <= 6144)"
-        )
-    # A warpgroup multiplies 64 features at a time, and takes as long for fewer: most of them should
-    # be used. What that costs is less than what other schedules lose where K is short; but weights
-    # of e2m1 take so many instructions that the tiles' are the better ones.
-    floats = types.b is DataType.e2m1
-    least = (144 if floats else 80) * _PAIRS
-    few = f"2048 <= N <= {64 * _PAIRS}" if floats or types.a.bits == 8 else "N >= 2048"
-    return (
-        f"M <= {tokens} and (N > {least} or {48 * _PAIRS} < N <= {64 * _PAIRS}"
-        f" or {few} and K <= 6144)"
-    )
-
-
-def _by_mma(types: TypeConfig, tokens: int) -> str:
-    """Up to so many tokens, where mma.sync is faster than wgmma."""
-    if types.a is DataType.e4m3:
-        # Hopper has no mma.sync for it: the compiler converts to f16.
-        return (
-            f"M <= {tokens} and (N < 2048 or N <= {48 * _PAIRS} and K > 6144"
-            f" or {64 * _PAIRS} < N <= {96 * _PAIRS})"
-        )
-    if types.a.bits == 16 and types.b.bits == 4:
-        # From 9 tokens on instructions count, beside half as many bytes as of other weights.
-        most = (144 if types.b is DataType.e2m1 else 96) * _PAIRS
-        return f"M <= 8 or M <= {tokens} and N <= {most}"
-    return f"M <= {tokens}"
-
-
-def _by_wide_tiles(types: TypeConfig) -> str:
-    """Where tiles of 256 features are faster than streaming by wgmma, with 17 to 32 tokens.
-
-    Its CTAs have a second pass of slices, or much to dequantise or to wait for; or nine slices of
-    few bytes, which take three warpgroups as long as twelve.
-    """
-    two_passes = types.b in (DataType.u4b8, DataType.u4)
-    least = (576 if two_passes else 384) * _PAIRS
-    nine = f" or {256 * _PAIRS} < N <= {288 * _PAIRS} and K > 6144" if types.b.bits == 4 else ""
-    return f"16 < M <= 32 and (N > {least}{nine})"
-
-
 def _for_few_tokens(
     types: TypeConfig, schedules: Sequence[ScheduleConfig]
 ) -> Iterator[tuple[str, ScheduleConfig]]:
-    """The streaming schedules, in their order, and what is faster than they are."""
-    for schedule in schedules:
-        if schedule == _streaming(32) and _WIDE in schedules:
-            yield _by_wide_tiles(types), _WIDE
-        if schedule.kernel_schedule.is_streaming:
-            yield _streaming_condition(types, schedule), schedule
+    """What is fastest with few tokens, in order of precedence; docs/tuning.md has times."""
+    by_mma, by_wgmma, *wider = (s for s in schedules if s.kernel_schedule.is_streaming)
+    few = f"M <= {by_mma.tile_shape_mn[1]}"
+    if types.a is DataType.e4m3:
+        # Hopper has no mma.sync for it: the compiler converts to f16. It is better all the same
+        # where most of the pairs' second 64 features do not exist.
+        yield f"{few} and {64 * _PAIRS} < N <= {96 * _PAIRS}", by_mma
+        yield _streaming_by_wgmma(types), by_wgmma
+        yield few, by_mma
+    else:
+        if types.a.bits == 16 and types.b.bits == 4:
+            # Instructions count, beside half as many bytes as of other weights.
+            least = (144 if types.b is DataType.e2m1 else 96) * _PAIRS
+            yield f"8 < M <= 16 and N > {least}", by_wgmma
+        yield few, by_mma
+        if _WIDE in schedules:
+            yield _wide_tiles(types), _WIDE
+        yield _streaming_by_wgmma(types), by_wgmma
+    for schedule in wider:
+        # More than nine slices of 16 features for each of the pairs, up to twelve; or more than
+        # eight for each of their CTAs, which then have all of K, up to fourteen.
+        yield (
+            f"M <= {schedule.tile_shape_mn[1]} and ({144 * _PAIRS} < N <= {192 * _PAIRS}"
+            f" or {256 * _PAIRS} < N <= {448 * _PAIRS} and K <= 6144)",
+            schedule,
+        )
+
+
+def _streaming_by_wgmma(types: TypeConfig) -> str:
+    """A warpgroup multiplies 64 features at a time, and takes as long for fewer.
+
+    So most of them should be used. What that costs is less than what tiles lose where K is short,
+    but not with weights of e2m1, which take more instructions.
+    """
+    floats = types.b is DataType.e2m1
+    least = (144 if floats else 80) * _PAIRS
+    where_k_is_short = f"2048 <= N <= {64 * _PAIRS}" if floats or types.a.bits == 8 else "N >= 2048"
+    return (
+        f"M <= 32 and (N > {least} or {48 * _PAIRS} < N <= {64 * _PAIRS}"
+        f" or {where_k_is_short} and K <= 6144)"
+    )
+
+
+def _wide_tiles(types: TypeConfig) -> str:
+    """Where streaming CTAs would have many slices.
+
+    Two passes of them; with weights that take longer to dequantise or to arrive 12 or more; or
+    nine, which three warpgroups multiply like twelve, if these have few bytes.
+    """
+    least = (576 if types.b in (DataType.u4b8, DataType.u4) else 384) * _PAIRS
+    nine = f" or {256 * _PAIRS} < N <= {288 * _PAIRS} and K > 6144" if types.b.bits == 4 else ""
+    return f"M <= 32 and (N > {least}{nine})"
 
 
 def _heuristic(
@@ -188,10 +183,10 @@ _CHANNEL_TILES = (*_GROUPED_TILES, _cooperative(256, 128))
 
 
 def _streaming_tokens(types: TypeConfig) -> tuple[int, ...]:
-    """Of activations of 8 bits, in the order in which they are considered."""
+    """Of activations of 8 bits: by mma.sync, then by wgmma."""
     if types.a is DataType.s8:
         return (16, 32)
-    # By mma.sync, for 16 tokens the compiler runs out of registers.
+    # Where sums are not scaled apart the compiler runs out of registers for 16 tokens.
     return (16, 32, 64) if promotes(types) else (8, 32, 64)
 
 

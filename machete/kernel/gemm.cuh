@@ -90,7 +90,8 @@ __global__ void __launch_bounds__((KernelShape<Types, Schedule>::kThreads), 1)
           HandOver<Shape>(params, shared).lend();
         }
       }
-      // A CTA must not exit while its partner may still arrive at its barriers or multicast into it.
+      // A CTA must not exit while its partner may still arrive at its barriers or multicast into
+      // it.
       if constexpr (Shape::kClusterN > 1) producer.wait_until_read();
     }
   } else {

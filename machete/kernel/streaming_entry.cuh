@@ -14,11 +14,11 @@ template <class Types, class Schedule, template <class, class, size_t> class Mul
           size_t... kIndices>
 void set_streaming_functions(KernelEntry& entry, std::index_sequence<kIndices...>) {
   static_assert(2 * sizeof...(kIndices) <= kMaxFunctions);
-  ((entry.functions[2 * kIndices] = reinterpret_cast<const void*>(
-        &streaming<Types, Schedule, Multiplier, kIndices, 2>)),
+  ((entry.functions[2 * kIndices] =
+        reinterpret_cast<const void*>(&streaming<Types, Schedule, Multiplier, kIndices, 2>)),
    ...);
-  ((entry.functions[2 * kIndices + 1] = reinterpret_cast<const void*>(
-        &streaming<Types, Schedule, Multiplier, kIndices, 1>)),
+  ((entry.functions[2 * kIndices + 1] =
+        reinterpret_cast<const void*>(&streaming<Types, Schedule, Multiplier, kIndices, 1>)),
    ...);
 }
 

@@ -89,9 +89,9 @@ class WarpgroupMultiplier {
           dequantise.select(j);
           dequantise(codes[u] + kWords * j, fragments[u] + 4 * j);
         }
-        multiply_unit<Mma, kSums>(
-            fragments[u], descriptor_low(block.activations) + u * kTileM * 128 / 16,
-            &sums[0][0], ScaleOut::One);
+        multiply_unit<Mma, kSums>(fragments[u],
+                                  descriptor_low(block.activations) + u * kTileM * 128 / 16,
+                                  &sums[0][0], ScaleOut::One);
         // The unit before this one is done, or this one if there is one set.
         cute::warpgroup_wait<kUnits - 1>();
         if (kUnits == 1) {

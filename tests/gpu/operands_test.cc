@@ -55,13 +55,13 @@ class OperandsTest : public ::testing::TestWithParam<std::tuple<TypeSet, const c
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(
-    Families, OperandsTest,
-    ::testing::Combine(::testing::ValuesIn(kFamilies),
-                       ::testing::Values("_1x1x1_Coop_", "_Stream_", "_StreamWgmma_")),
-    [](const auto& info) {
-      return family_name(std::get<0>(info.param)) + std::get<1>(info.param);
-    });
+INSTANTIATE_TEST_SUITE_P(Families, OperandsTest,
+                         ::testing::Combine(::testing::ValuesIn(kFamilies),
+                                            ::testing::Values("_1x1x1_Coop_", "_Stream_",
+                                                              "_StreamWgmma_")),
+                         [](const auto& info) {
+                           return family_name(std::get<0>(info.param)) + std::get<1>(info.param);
+                         });
 
 // Types may have void where the family has scales, or the pointer may be null.
 TEST_P(OperandsTest, ScalesAndBiasMayBeAbsent) {

@@ -29,8 +29,8 @@ constexpr Layer kAgain = {"Again", 2056, 20608, 21};
 // For streaming kernels. Eight tokens or fewer may have a kernel of their own.
 constexpr Layer kFewOnce = {"FewOnce", 264, 384, 7};
 constexpr Layer kFewAgain = {"FewAgain", 2056, 20608, 5};
-// Wide enough for CTAs without clusters, of which those for few tokens hold the next kernel back; no
-// stage is used twice.
+// Wide enough for CTAs without clusters, of which those for few tokens hold the next kernel back;
+// no stage is used twice.
 constexpr Layer kWideOnce = {"WideOnce", 17000, 256, 11};
 constexpr Layer kFewWideOnce = {"FewWideOnce", 17000, 256, 7};
 

@@ -205,9 +205,9 @@ class Plan {
   mutable internal::LastChoice last_choice_;
   bool dependent_launch_ = false;
   int device_ = -1;
-  void* encode_tensor_map_ = nullptr;                     // cuTensorMapEncodeTiled
-  void* launch_kernel_ = nullptr;                         // cuLaunchKernelEx
-  void* get_context_ = nullptr;                           // cuCtxGetCurrent
+  void* encode_tensor_map_ = nullptr;  // cuTensorMapEncodeTiled
+  void* launch_kernel_ = nullptr;      // cuLaunchKernelEx
+  void* get_context_ = nullptr;        // cuCtxGetCurrent
   void* functions_[internal::kMaxSchedules][internal::kMaxFunctions] = {};  // CUfunction
   int resident_clusters_[internal::kMaxSchedules] = {};  // that fit on the device at once
 };
