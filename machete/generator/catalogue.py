@@ -21,7 +21,7 @@ from machete.generator.config import (
 )
 from machete.generator.costs import Costs, fastest_of, read_costs
 from machete.generator.datatypes import DataType
-from machete.generator.resources import promotes
+from machete.generator.resources import promotes, widths
 
 
 def _streaming(tokens: int) -> ScheduleConfig:
@@ -92,22 +92,23 @@ def _for_few_tokens(
 ) -> Iterator[tuple[str, ScheduleConfig]]:
     """What is fastest with few tokens, in order of precedence; docs/tuning.md has times."""
     by_mma, by_wgmma, *wider = (s for s in schedules if s.kernel_schedule.is_streaming)
-    few = f"M <= {by_mma.tile_shape_mn[1]}"
+    few, more = (f"M <= {s.tile_shape_mn[1]}" for s in (by_mma, by_wgmma))
     if types.a is DataType.e4m3:
         # Hopper has no mma.sync for it: the compiler converts to f16. It is better all the same
-        # where most of the pairs' second 64 features do not exist.
+        # where half or more of the pairs' second 64 features do not exist.
         yield f"{few} and {64 * _PAIRS} < N <= {96 * _PAIRS}", by_mma
-        yield _streaming_by_wgmma(types), by_wgmma
+        yield f"{more} and ({_full_warpgroups(types)})", by_wgmma
         yield few, by_mma
     else:
         if types.a.bits == 16 and types.b.bits == 4:
             # Instructions count, beside half as many bytes as of other weights.
             least = (144 if types.b is DataType.e2m1 else 96) * _PAIRS
-            yield f"8 < M <= 16 and N > {least}", by_wgmma
+            narrow = [widths(types, schedule)[0] for schedule in (by_mma, by_wgmma)]
+            yield f"{narrow[0]} < M <= {narrow[1]} and N > {least}", by_wgmma
         yield few, by_mma
         if _WIDE in schedules:
-            yield _wide_tiles(types), _WIDE
-        yield _streaming_by_wgmma(types), by_wgmma
+            yield f"{more} and ({_many_slices(types)})", _WIDE
+        yield f"{more} and ({_full_warpgroups(types)})", by_wgmma
     for schedule in wider:
         # More than nine slices of 16 features for each of the pairs, up to twelve; or more than
         # eight for each of their CTAs, which then have all of K, up to fourteen.
@@ -118,30 +119,27 @@ def _for_few_tokens(
         )
 
 
-def _streaming_by_wgmma(types: TypeConfig) -> str:
-    """A warpgroup multiplies 64 features at a time, and takes as long for fewer.
+def _full_warpgroups(types: TypeConfig) -> str:
+    """Where most of the features that streaming warpgroups multiply exist: 64 at a time.
 
-    So most of them should be used. What that costs is less than what tiles lose where K is short,
-    but not with weights of e2m1, which take more instructions.
+    What others cost is less than what tiles lose where K is short, but not with weights of e2m1,
+    which take more instructions.
     """
     floats = types.b is DataType.e2m1
     least = (144 if floats else 80) * _PAIRS
     where_k_is_short = f"2048 <= N <= {64 * _PAIRS}" if floats or types.a.bits == 8 else "N >= 2048"
-    return (
-        f"M <= 32 and (N > {least} or {48 * _PAIRS} < N <= {64 * _PAIRS}"
-        f" or {where_k_is_short} and K <= 6144)"
-    )
+    return f"N > {least} or {48 * _PAIRS} < N <= {64 * _PAIRS} or {where_k_is_short} and K <= 6144"
 
 
-def _wide_tiles(types: TypeConfig) -> str:
-    """Where streaming CTAs would have many slices.
+def _many_slices(types: TypeConfig) -> str:
+    """Where streaming CTAs would have so many of 16 features that tiles are faster.
 
-    Two passes of them; with weights that take longer to dequantise or to arrive 12 or more; or
-    nine, which three warpgroups multiply like twelve, if these have few bytes.
+    More than 18; with weights that take longer to dequantise or to arrive more than 12. Or more
+    than 8, up to 9, which three warpgroups multiply like 12, if K is long and their bytes are few.
     """
     least = (576 if types.b in (DataType.u4b8, DataType.u4) else 384) * _PAIRS
     nine = f" or {256 * _PAIRS} < N <= {288 * _PAIRS} and K > 6144" if types.b.bits == 4 else ""
-    return f"M <= 32 and (N > {least}{nine})"
+    return f"N > {least}{nine}"
 
 
 def _heuristic(

@@ -9,6 +9,7 @@ namespace machete {
 template <class Types, class Schedule>
 KernelEntry make_kernel_entry(const char* name) {
   using Shape = KernelShape<Types, Schedule>;
+  static_assert(kMaxWidths == 4);
   return {
       name,
       {reinterpret_cast<const void*>(&gemm<Types, Schedule>)},

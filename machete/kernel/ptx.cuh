@@ -250,11 +250,8 @@ MACHETE_DEVICE void named_barrier_arrive(int id, int threads) {
   asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
 }
 
-MACHETE_DEVICE void cluster_arrive() {
-  asm volatile("barrier.cluster.arrive.release;" ::: "memory");
-}
-// Orders no memory accesses, where the other waits for all of them, in global memory too. Enough
-// for mbarriers that fence_mbarrier_init() has made visible.
+// Orders no memory accesses, where the releasing one waits for all of them, in global memory too.
+// Enough for mbarriers that fence_mbarrier_init() has made visible.
 MACHETE_DEVICE void cluster_arrive_relaxed() {
   asm volatile("barrier.cluster.arrive.relaxed;" ::: "memory");
 }

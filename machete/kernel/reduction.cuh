@@ -50,6 +50,7 @@ class Reduction {
                                                  int rank) const {
     const uint32_t first = shared_ + warpgroup_ * Shape::kWriterPartialBytes + thread_ * 16;
     ptx::cluster_wait();  // the others' barriers exist
+    // Before this warp tells the others that its pipeline is idle, and so before any of their sums.
     if (warpgroup_ == 0 && thread_ == 0) {
       ptx::mbarrier_arrive_expect_tx(arrived(), (Shape::kClusterK - 1) * Shape::kPartialBytes);
     }

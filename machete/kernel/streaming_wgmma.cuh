@@ -1,5 +1,5 @@
-// The streaming kernel's product for more tokens: warpgroups, by wgmma, which reads activations
-// from shared memory by itself. Each of a warpgroup's warps has a slice of features.
+// The streaming kernel's product for more tokens, and of e4m3: warpgroups, by wgmma, which reads
+// activations from shared memory by itself. Each of a warpgroup's warps has a slice of features.
 #pragma once
 
 #include <tuple>

@@ -62,7 +62,7 @@ def is_serialised(code: bytes) -> bool:
     ]
     mma = sum(word & 0xFFFF in WGMMA for word in words)
     arrive = sum(word == ARRIVE for word in words)
-    # One loop of three makes two for an ARRIVE.
+    # One loop of four makes 2.3 for an ARRIVE.
     return 0 < mma < 3 * arrive
 
 

@@ -36,7 +36,7 @@ bool same_weights(const TypeSet& x, const TypeSet& y) {
          x.b_group_zeropoint == y.b_group_zeropoint;
 }
 
-static_assert(kMaxFunctions <= internal::kMaxFunctions);
+static_assert(kMaxFunctions == internal::kMaxFunctions);
 
 // Makes a kernel ready for launches by the driver: its CUfunction.
 Status load(const void* kernel, int shared_bytes, void** function) {

@@ -12,7 +12,8 @@ namespace machete {
 // What launch() takes: the CTAs of so many clusters fit an int, and so does a tile a wave further.
 constexpr int64_t kMaxTiles = int64_t{1} << 28;
 
-// Of KernelEntry::widths, the narrowest with which as few tiles as can be hold m tokens.
+// The index in KernelEntry::widths of the narrowest with which as few tiles as can be hold m
+// tokens.
 int width_index(const KernelEntry& kernel, int64_t m);
 
 // That width: the tokens of a product's tiles.

@@ -39,7 +39,7 @@ LOADING = [
     ("the same schedule twice", _kernels(schedules = 2 * ["128x128_1x1x1_Coop_Tma_StreamK"])),
     ("what `schedule()` returns in place of its name", _kernels(schedules = [_WIDE])),
     ("schedules of other families only", _kernels(
-        families = ["bf16_u4b8", "bf16_u4"],
+        families = ["bf16_u4b8", "e4m3_u4b8_gsvoid"],
         schedules = ["256x128_1x1x1_Coop_Tma_StreamK"],
     )),
     ("a subset of a family of one's own", _kernels(

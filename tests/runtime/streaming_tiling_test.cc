@@ -264,7 +264,7 @@ TEST(StreamingTiling, TakesNoMoreThanACtaHas) {
 }
 
 // How the warps of a layer lie along K, and whether it holds the next kernel back; the kernels are
-// those of up to 16 tokens, which has a narrower width, of 8, and of 32.
+// those of up to 16 tokens, which has a narrower width, of 8, and of 32, which has one of 16.
 TEST(StreamingTiling, FollowsItsRules) {
   struct Rule {
     int tile_m;
@@ -282,6 +282,7 @@ TEST(StreamingTiling, FollowsItsRules) {
            // stages.
            Rule{32, kU4B8Slice, 32, 4096, 4096, 4, 4, 12, false},
            Rule{32, kU4B8Slice, 32, 4096, 8064, 4, 4, 12, false},
+           Rule{32, kU4B8Slice, 16, 4096, 4096, 4, 4, 20, false},
            Rule{32, kU4B8Slice, 32, 4096, 8192, 4, 2, 14, false},
            Rule{32, kU4B8Slice, 32, 6144, 4096, 8, 1, 7, false},
            Rule{32, kU8Slice, 32, 4096, 4096, 4, 2, 10, false},

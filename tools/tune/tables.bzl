@@ -1,6 +1,7 @@
 """The measured tables that the default heuristics are fitted to and judged by."""
 
-# With fewer, a condition of the heuristic decides (machete/generator/catalogue.py).
+# With fewer, a condition of the heuristic decides, but for a few N of e4m3
+# (machete/generator/catalogue.py).
 LEAST_TOKENS = 17
 
 # By families: the table, and how much slower than the fastest schedule the chosen one may be.
