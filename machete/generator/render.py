@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -59,14 +59,16 @@ def render_family(family: ImplConfig) -> dict[str, str]:
 
     impl_files = {}
     for schedule in family.schedules:
-        mmas = _mma_tokens(family.types, schedule)
+        tokens = widths(family.types, schedule)
+        taken = _resources(family.types, schedule)
+        mmas = _mma_tokens(schedule, tokens, taken)
         impl_files[shard_file(schedule)] = render(
             "impl.cu.j2",
             schedule=schedule,
-            widths=widths(family.types, schedule),
-            mmas=[_mma_atom(family.types, tokens) for tokens in mmas],
+            widths=tokens,
+            mmas=[_mma_atom(family.types, mma) for mma in mmas],
             extended_mma=not set(mmas) <= set(_COMMON_MMA_TOKENS),
-            resources=_resources(family.types, schedule),
+            resources=taken,
         )
     return impl_files | {
         "dispatch.cu": render(
@@ -118,13 +120,14 @@ def _resources(types: TypeConfig, schedule: ScheduleConfig) -> Resources | None:
     return resources(types, schedule)
 
 
-def _mma_tokens(types: TypeConfig, schedule: ScheduleConfig) -> list[int]:
+def _mma_tokens(
+    schedule: ScheduleConfig, tokens: Sequence[int], taken: Resources | None
+) -> list[int]:
     """Of its wgmma: one for each width that a tile may have, or for a part of it."""
     if schedule.kernel_schedule is KernelSchedule.TmaWarpSpecializedStreaming:
         return []
-    taken = _resources(types, schedule)
     parts = 1 if taken is None else taken.parts
-    return [width // parts for width in widths(types, schedule)]
+    return [width // parts for width in tokens]
 
 
 def _mma_atom(types: TypeConfig, tokens: int) -> str:
